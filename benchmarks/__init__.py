@@ -1,0 +1,1 @@
+"""Benchmarks of slimml on real tables."""

@@ -1,0 +1,47 @@
+"""slimml: an optimizing compiler for fitted classical-ML pipelines.
+
+    result = slimml.shrink("model.pkl", data=X, out="model.slim")
+    model = slimml.load("model.slim")
+    model.predict({"age": 39, "job": "clerk"})
+
+The verbs are bound on first use: importing slimml loads no numpy, and loading an artifact loads no compiler.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slimml import errors as errors
+    from slimml.driver import ShrinkResult as ShrinkResult
+    from slimml.driver import shrink as shrink
+    from slimml.driver import verify as verify
+    from slimml.ingest.scan import scan as scan
+    from slimml.runtime import load as load
+
+__version__ = "0.1.0.dev0"
+
+_HOME = {
+    "ShrinkResult": "slimml.driver",
+    "load": "slimml.runtime",
+    "scan": "slimml.ingest.scan",
+    "shrink": "slimml.driver",
+    "verify": "slimml.driver",
+}
+
+__all__ = ["ShrinkResult", "__version__", "errors", "load", "scan", "shrink", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("slimml.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module 'slimml' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

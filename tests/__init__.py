@@ -1,0 +1,1 @@
+"""Tests of slimml; the folders mirror those of slimml/."""
