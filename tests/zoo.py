@@ -1,0 +1,561 @@
+"""One small fitted model per supported estimator and option that changes what it computes.
+
+    for model in ZOO: ...                       # a list to parametrize over; nothing is fitted yet
+    estimator, rows = zoo_model("forest/binary")    # fitted on first use, then kept
+
+`rows` are held-out rows that the estimator answers: a frame where it was fitted on a frame, else an array. Where the
+estimator allows it they hold missing values, categories that were never seen, and numbers beyond the training range.
+A new estimator or option is covered everywhere by one line here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+
+TRAIN_ROWS, TRY_ROWS = 240, 80
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A named recipe: `build` fits the estimator and returns it with rows to try."""
+
+    name: str
+    build: Callable[[], tuple[Any, Any]]
+
+
+@cache
+def zoo_model(name: str) -> tuple[Any, Any]:
+    """The fitted estimator and its rows; do not change either."""
+    return next(m for m in ZOO if m.name == name).build()
+
+
+# ---------------------------------------------------------------------------------------------------------- tables
+
+NUMBERS = ["age", "hours", "income", "visits"]
+CATEGORIES = ["city", "job"]
+
+
+def people(n: int, seed: int, *, unseen: bool = False) -> pd.DataFrame:
+    """Rows as a practitioner's CSV gives them; `unseen` adds values that the training rows do not have."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(17, 91, n),
+            "hours": np.where(rng.random(n) < 0.15, np.nan, np.round(rng.normal(40, 12, n), 1)),
+            "income": np.where(rng.random(n) < 0.1, np.nan, rng.lognormal(10, 1, n)),
+            "visits": np.where(rng.random(n) < 0.2, -1, rng.poisson(3, n)),  # -1: not known
+            "member": rng.random(n) < 0.4,
+            "plan": rng.choice([1, 2, 5, 10], n),
+            "score": rng.choice([0.5, 1.0, 2.5, np.nan], n, p=[0.4, 0.3, 0.2, 0.1]),
+            "grade": rng.choice(["low", "mid", "high"], n),
+        }
+    )
+    city = rng.choice(["Bern", "Köln", "Oslo", "Paris", "São Paulo"], n, p=[0.4, 0.3, 0.2, 0.08, 0.02])
+    frame["city"] = pd.Series(city, dtype="str").mask(rng.random(n) < 0.12)
+    frame["job"] = pd.Series(rng.choice(["clerk", "nurse", "smith", "cook"], n, p=[0.5, 0.35, 0.1, 0.05]), dtype="str")
+    region = np.array([None, "north", "south"], dtype=object)
+    frame["region"] = pd.Series(region[rng.choice(3, n, p=[0.2, 0.4, 0.4])], dtype=object)
+    frame["empty"] = np.nan
+    if unseen:
+        frame.loc[0:2, "city"] = ["Atlantis", "", "oslo"]
+        frame.loc[3:5, "job"] = ["pilot", np.nan, "Clerk"]
+        frame.loc[6:8, "plan"] = [7, 0, -3]
+        frame.loc[0:1, "hours"] = [-1e9, 1e9]
+        frame.loc[2:3, "age"] = [0, 10**6]
+    return frame
+
+
+def numbers(n: int, seed: int, *, missing: bool = False) -> np.ndarray:
+    """Six columns of kinds that tables have: normal, count, skewed, binary, on a grid, and one that never changes."""
+    rng = np.random.default_rng(seed)
+    columns = [rng.normal(0, 1, n), rng.poisson(2, n), rng.lognormal(0, 1, n), rng.random(n) < 0.3]
+    x = np.column_stack([*columns, np.round(rng.uniform(-2, 2, n), 1), np.full(n, 3.0)])
+    if missing:
+        x[:, :5][rng.random((n, 5)) < 0.15] = np.nan
+    return x
+
+
+def _signal(x: Any, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 0.4, len(x))
+    if isinstance(x, pd.DataFrame):
+        job = x["job"].map({"clerk": -0.5, "nurse": 0.3, "smith": 0.9, "cook": 0.0}).to_numpy(float)
+        known = (x["age"] - 54) / 25 + (x["hours"].fillna(30) - 40) / 20 + x["city"].isna() * 0.8
+        return known.to_numpy(float) + job + noise
+    filled = np.nan_to_num(x, nan=1.5)
+    return filled[:, 0] + 0.5 * (filled[:, 1] - 2) * filled[:, 4] - filled[:, 3] + 0.3 * np.isnan(x[:, 2]) + noise
+
+
+TARGETS: dict[str, Callable[[np.ndarray], Any]] = {
+    "binary": lambda s: (s > 0).astype(int),
+    "signs": lambda s: np.where(s > 0.2, 1, -1),
+    "bool": lambda s: s > 0,
+    "yes/no": lambda s: np.where(s > 0, "yes", "no"),
+    "three": lambda s: np.digitize(s, [-0.7, 0.5]),
+    "odd": lambda s: np.array([3, 7, 40])[np.digitize(s, [-0.7, 0.5])],
+    "words": lambda s: np.array(["gold", "iron", "tin"], dtype=object)[np.digitize(s, [-0.7, 0.5])],
+    "one class": lambda s: np.full(len(s), 4),
+    "amount": lambda s: 3.0 * s + 0.1 * s**2,
+    "amount column": lambda s: (3.0 * s)[:, None],
+    "two amounts": lambda s: np.column_stack([s, np.sin(2 * s) - 5]),
+    "positive": lambda s: np.exp(0.7 * s),
+    "count": lambda s: np.floor(np.exp(0.5 * s)),
+    "constant": lambda s: np.full(len(s), 2.5),
+    "two labels": lambda s: np.column_stack([s > 0, np.digitize(s, [-1, 0, 1])]).astype(int),
+    "two words": lambda s: np.column_stack(
+        [np.where(s > 0, "up", "down"), np.where(np.abs(s) < 0.7, "near", np.where(s > 0, "far", "low"))]
+    ).astype(object),
+}
+
+
+def _fitted(estimator: Any, rows: Any, signal: np.ndarray, target: str | None) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # imputers without observed values, drop= beside unknown categories
+        return clone(estimator).fit(rows, None if target is None else TARGETS[target](signal))
+
+
+def frame(
+    name: str,
+    estimator: Any,
+    target: str | None = None,
+    *,
+    columns: list[str] | None = None,
+    unseen: bool = True,
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] = lambda x: x,
+) -> ZooModel:
+    """Fitted on a frame. `unseen=False` where the estimator refuses categories that it does not know."""
+
+    def build() -> tuple[Any, Any]:
+        pick = columns if columns is not None else list(people(1, 0))
+        train = people(TRAIN_ROWS, 1)
+        fitted = _fitted(estimator, prepare(train)[pick], _signal(train, 5), target)
+        return fitted, prepare(people(TRY_ROWS, 2, unseen=unseen))[pick]
+
+    return ZooModel(name, build)
+
+
+def array(name: str, estimator: Any, target: str | None = None, *, missing: bool = False) -> ZooModel:
+    """Fitted on a plain array."""
+
+    def build() -> tuple[Any, Any]:
+        train, rows = numbers(TRAIN_ROWS, 3, missing=missing), numbers(TRY_ROWS, 4, missing=missing)
+        rows[:3, 0], rows[3:6, 2] = [-1e30, 1e30, -0.0], [0.0, 1e-300, 1e6]
+        return _fitted(estimator, train, _signal(train, 5), target), rows
+
+    return ZooModel(name, build)
+
+
+# ------------------------------------------------------------------------------------------------- ways to prepare
+
+
+def prepared(*, sparse: bool = False) -> ColumnTransformer:
+    """What stands in front of most models: numbers imputed and scaled, categories imputed and one-hot encoded."""
+    return ColumnTransformer(
+        [
+            ("num", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), NUMBERS),
+            (
+                "cat",
+                make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+                CATEGORIES,
+            ),
+        ],
+        sparse_threshold=1.0 if sparse else 0.0,
+    )
+
+
+def ordinal() -> ColumnTransformer:
+    """What stands in front of histogram boosting: categories as codes first, numbers as they are."""
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan)
+    return ColumnTransformer([("cat", encoder, CATEGORIES), ("num", "passthrough", NUMBERS)])
+
+
+def one_hot(columns: list[str] | None = None, **options: Any) -> ColumnTransformer:
+    """A one-hot encoder beside scaled numbers, in front of a linear model: every cell reaches the answer."""
+    encoder = ("cat", OneHotEncoder(**options), columns or CATEGORIES)
+    return ColumnTransformer([encoder, ("num", StandardScaler(), ["age", "visits"])])
+
+
+def codes(columns: list[str] | None = None, **options: Any) -> ColumnTransformer:
+    """An ordinal encoder alone."""
+    return ColumnTransformer([("cat", OrdinalEncoder(**options), columns or CATEGORIES)])
+
+
+def filled(*, columns: list[str] | None = None, **options: Any) -> ColumnTransformer:
+    """An imputer alone on columns of numbers."""
+    return ColumnTransformer([("num", SimpleImputer(**options), columns or ["hours", "income", "age", "visits"])])
+
+
+def filled_categories(columns: list[str] | None = None, **options: Any) -> ColumnTransformer:
+    """An imputer on categories, then one-hot."""
+    steps = make_pipeline(SimpleImputer(**options), OneHotEncoder(handle_unknown="ignore"))
+    return ColumnTransformer([("cat", steps, columns or CATEGORIES)])
+
+
+def as_category(x: pd.DataFrame) -> pd.DataFrame:
+    """Strings as pandas categories over the values of the training rows; others become missing."""
+    known = {c: sorted(people(TRAIN_ROWS, 1)[c].dropna().unique()) for c in CATEGORIES}
+    return x.assign(**{c: pd.Categorical(x[c].where(x[c].isin(known[c])), categories=known[c]) for c in CATEGORIES})
+
+
+def as_nullable(x: pd.DataFrame) -> pd.DataFrame:
+    """Integers with missing values as pandas keeps them."""
+    return x.assign(visits=x["visits"].astype("Int64").mask(x["visits"] == 2), member=x["member"].astype("boolean"))
+
+
+# ---------------------------------------------------------------------------------------------------------- the zoo
+
+# fmt: off
+# Tables: one line per model reads better than one per argument.
+
+IMPUTERS = [
+    frame("impute/mean", filled(strategy="mean")),
+    frame("impute/median", filled(strategy="median")),
+    frame("impute/most-frequent", filled(strategy="most_frequent")),
+    frame("impute/constant", filled(strategy="constant", fill_value=-7)),
+    frame("impute/indicator", filled(strategy="mean", add_indicator=True)),
+    frame("impute/sentinel", filled(missing_values=-1, columns=["visits", "age"])),
+    frame("impute/sentinel-indicator", filled(missing_values=-1, columns=["visits", "age"], add_indicator=True)),
+    frame("impute/empty-dropped", filled(columns=["hours", "empty", "income"])),
+    frame("impute/empty-kept", filled(columns=["hours", "empty", "income"], keep_empty_features=True)),
+    frame("impute/empty-indicator", filled(columns=["hours", "empty"], keep_empty_features=True, add_indicator=True)),
+    frame("impute/strings-most-frequent", filled_categories(strategy="most_frequent")),
+    frame("impute/strings-constant", filled_categories(strategy="constant", fill_value="unknown")),
+    frame("impute/strings-default-constant", filled_categories(strategy="constant")),
+    frame("impute/none", filled_categories(["region"], missing_values=None, strategy="constant", fill_value="?")),
+    frame("impute/then-model", make_pipeline(filled(add_indicator=True), LinearRegression()), "amount"),
+    frame("impute/sentinel-forest", make_pipeline(
+        filled(missing_values=-1, columns=["visits", "age"]), RandomForestClassifier(5, random_state=0)), "binary"),
+    array("impute/array", SimpleImputer(strategy="median"), missing=True),
+    array("impute/array-integers", SimpleImputer(missing_values=0, strategy="mean")),
+]
+
+SCALERS = [
+    array("scale/standard", StandardScaler()),
+    array("scale/standard-missing", StandardScaler(), missing=True),
+    array("scale/standard-no-mean", StandardScaler(with_mean=False)),
+    array("scale/standard-no-std", StandardScaler(with_std=False)),
+    array("scale/standard-neither", StandardScaler(with_mean=False, with_std=False)),
+    array("scale/minmax", MinMaxScaler()),
+    array("scale/minmax-clip", MinMaxScaler(feature_range=(-1, 2), clip=True), missing=True),
+    array("scale/robust", RobustScaler(), missing=True),
+    array("scale/robust-no-center", RobustScaler(with_centering=False, quantile_range=(10, 80), unit_variance=True)),
+    array("scale/robust-no-scale", RobustScaler(with_scaling=False)),
+    array("scale/maxabs", MaxAbsScaler(), missing=True),
+    array("scale/maxabs-clip", MaxAbsScaler(clip=True)),
+    frame("scale/frame", StandardScaler(), columns=NUMBERS),
+    frame("scale/sparse-standard", make_pipeline(
+        OneHotEncoder(handle_unknown="ignore"), StandardScaler(with_mean=False)), columns=CATEGORIES),
+    frame("scale/sparse-maxabs", make_pipeline(OneHotEncoder(handle_unknown="ignore"), MaxAbsScaler()),
+          columns=CATEGORIES),
+    frame("scale/sparse-robust", make_pipeline(
+        prepared(sparse=True), RobustScaler(with_centering=False, quantile_range=(0, 100)))),
+    frame("scale/sparse-model", make_pipeline(
+        prepared(sparse=True), StandardScaler(with_mean=False), LogisticRegression()), "binary"),
+    array("scale/chain-forest", make_pipeline(
+        StandardScaler(), MinMaxScaler(clip=True), RobustScaler(), RandomForestRegressor(5, random_state=0)), "amount"),
+]
+
+ENCODERS = [
+    frame("onehot/error", OneHotEncoder(), columns=CATEGORIES, unseen=False),
+    frame("onehot/ignore", OneHotEncoder(handle_unknown="ignore"), columns=CATEGORIES),
+    frame("onehot/warn", OneHotEncoder(handle_unknown="warn", min_frequency=20), columns=CATEGORIES),
+    frame("onehot/infrequent-frequency", OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=30),
+          columns=CATEGORIES),
+    frame("onehot/infrequent-share", OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.11),
+          columns=CATEGORIES),
+    frame("onehot/infrequent-max", OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=3),
+          columns=CATEGORIES),
+    frame("onehot/infrequent-none-rare", OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2),
+          columns=["grade", "job"]),
+    frame("onehot/infrequent-drop", OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=30, drop="first"), columns=CATEGORIES),
+    frame("onehot/drop-first", OneHotEncoder(drop="first"), columns=CATEGORIES, unseen=False),
+    frame("onehot/drop-first-ignore", OneHotEncoder(drop="first", handle_unknown="ignore"), columns=CATEGORIES),
+    frame("onehot/drop-if-binary", OneHotEncoder(drop="if_binary", handle_unknown="ignore"),
+          columns=["region", "member", "grade"]),
+    frame("onehot/drop-named", OneHotEncoder(drop=["Oslo", "nurse"]), columns=CATEGORIES, unseen=False),
+    frame("onehot/dense", OneHotEncoder(sparse_output=False, handle_unknown="ignore"), columns=CATEGORIES),
+    frame("onehot/float32", OneHotEncoder(dtype=np.float32, handle_unknown="ignore"), columns=CATEGORIES),
+    frame("onehot/given-categories", OneHotEncoder(
+        categories=[["Paris", "Bern", "Nowhere"], ["cook", "clerk"]], handle_unknown="ignore"), columns=CATEGORIES),
+    frame("onehot/numbers", OneHotEncoder(handle_unknown="ignore"), columns=["plan"]),
+    frame("onehot/numbers-missing", OneHotEncoder(handle_unknown="ignore"), columns=["score", "plan"]),
+    frame("onehot/none", OneHotEncoder(handle_unknown="ignore"), columns=["region"]),
+    frame("onehot/bool", OneHotEncoder(), columns=["member", "grade"]),
+    frame("onehot/mixed", OneHotEncoder(handle_unknown="ignore"),
+          columns=["member", "plan", "score", "city", "region"]),
+    frame("onehot/then-linear", make_pipeline(one_hot(handle_unknown="ignore"), LogisticRegression()), "binary"),
+    frame("onehot/float32-linear", make_pipeline(
+        one_hot(handle_unknown="ignore", dtype=np.float32), LinearRegression()), "amount"),
+    array("onehot/array", OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=4)),
+    frame("ordinal/error", OrdinalEncoder(), columns=CATEGORIES, unseen=False),
+    frame("ordinal/unknown", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), columns=CATEGORIES),
+    frame("ordinal/unknown-nan", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan),
+          columns=CATEGORIES),
+    frame("ordinal/missing", OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), columns=["city", "score"]),
+    frame("ordinal/infrequent-frequency", OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=30), columns=CATEGORIES),
+    frame("ordinal/infrequent-max", OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=99, max_categories=2, encoded_missing_value=-5),
+        columns=CATEGORIES),
+    frame("ordinal/numbers", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+          columns=["plan", "score", "member"]),
+    frame("ordinal/none", OrdinalEncoder(), columns=["region"]),
+    frame("ordinal/given-categories", OrdinalEncoder(
+        categories=[["low", "mid", "high"]], dtype=np.int32), columns=["grade"]),
+    frame("ordinal/float32", OrdinalEncoder(dtype=np.float32), columns=["grade", "plan"], unseen=False),
+    frame("ordinal/then-forest", make_pipeline(
+        codes(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+        RandomForestClassifier(8, random_state=0)), "binary"),
+]
+
+COMPOSITIONS = [
+    frame("compose/names", ColumnTransformer(
+        [("a", StandardScaler(), ["income", "age"]), ("b", SimpleImputer(), ["hours"])])),
+    frame("compose/positions", ColumnTransformer([("a", StandardScaler(), [2, 0]), ("b", SimpleImputer(), [-11])])),
+    frame("compose/slices", ColumnTransformer(
+        [("a", StandardScaler(), slice(0, 2)), ("b", SimpleImputer(), slice("income", "visits"))])),
+    frame("compose/mask", ColumnTransformer([("a", StandardScaler(), [c in NUMBERS for c in people(1, 0)])])),
+    frame("compose/selectors", make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include=np.number)),
+        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(pattern="^(city|job)$")))),
+    frame("compose/same-column-twice", ColumnTransformer(
+        [("a", StandardScaler(), ["age", "visits"]), ("b", MinMaxScaler(), ["visits", "age"])])),
+    frame("compose/drop", ColumnTransformer([("a", StandardScaler(), ["age"]), ("b", "drop", ["hours"])])),
+    frame("compose/no-columns", ColumnTransformer([("a", StandardScaler(), ["age"]), ("b", SimpleImputer(), [])])),
+    frame("compose/passthrough", ColumnTransformer(
+        [("a", StandardScaler(), ["income"]), ("b", "passthrough", ["hours", "age"])])),
+    frame("compose/passthrough-mixed", make_pipeline(ColumnTransformer(
+        [("a", StandardScaler(), ["visits"]), ("b", "passthrough", ["plan", "age", "member"])]), LinearRegression()),
+        "amount"),
+    frame("compose/passthrough-integers", ColumnTransformer([("a", "passthrough", ["age", "plan"])])),
+    frame("compose/passthrough-bools", ColumnTransformer([("a", "passthrough", ["member"])])),
+    frame("compose/remainder-passthrough", ColumnTransformer(
+        [("a", StandardScaler(), ["age"])], remainder="passthrough"), columns=["hours", "age", "visits", "income"]),
+    frame("compose/remainder-estimator", ColumnTransformer(
+        [("a", OneHotEncoder(handle_unknown="ignore"), CATEGORIES)], remainder=SimpleImputer()),
+        columns=["hours", "city", "age", "job", "visits"]),
+    frame("compose/sparse-output", prepared(sparse=True)),
+    frame("compose/dense-output", prepared()),
+    frame("compose/sparse-by-density", ColumnTransformer(
+        [("a", OneHotEncoder(handle_unknown="ignore"), ["city", "job", "plan"]), ("b", StandardScaler(), ["age"])],
+        sparse_threshold=0.5)),
+    frame("compose/sparse-model", make_pipeline(prepared(sparse=True), LogisticRegression()), "binary"),
+    frame("compose/weights", ColumnTransformer(
+        [("a", StandardScaler(), ["age"]), ("b", OneHotEncoder(handle_unknown="ignore"), ["job"])],
+        transformer_weights={"a": 2.5, "b": 0.3})),
+    frame("compose/nested", make_pipeline(ColumnTransformer(
+        [("in", ColumnTransformer([("a", StandardScaler(), ["age"])], remainder="passthrough"), ["age", "plan"]),
+         ("cat", make_pipeline(SimpleImputer(strategy="most_frequent"), make_pipeline(OrdinalEncoder(
+             handle_unknown="use_encoded_value", unknown_value=-1))), CATEGORIES)]), Ridge()), "amount"),
+    frame("compose/on-array", make_pipeline(SimpleImputer(), ColumnTransformer(
+        [("a", StandardScaler(), slice(0, 2)), ("b", MinMaxScaler(), [3, 2])]), LinearRegression()), "amount",
+        columns=NUMBERS),
+    array("compose/array-remainder", make_pipeline(ColumnTransformer(
+        [("a", StandardScaler(), [4, 0])], remainder="passthrough"), LinearRegression()), "amount"),
+    frame("compose/pandas-output", make_pipeline(ColumnTransformer(
+        [("a", StandardScaler(), ["age"]), ("b", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["job"])],
+        verbose_feature_names_out=False).set_output(transform="pandas"), LogisticRegression()), "binary"),
+    frame("compose/nullable-integers", make_pipeline(ColumnTransformer(
+        [("a", SimpleImputer(), ["visits", "age"])]), LinearRegression()), "amount", prepare=as_nullable),
+    array("pipeline/passthrough", Pipeline(
+        [("skip", "passthrough"), ("scale", StandardScaler()), ("none", None), ("model", LinearRegression())]),
+        "amount"),
+    array("pipeline/ends-in-passthrough", Pipeline([("scale", StandardScaler()), ("end", "passthrough")])),
+    array("pipeline/nested", make_pipeline(
+        make_pipeline(SimpleImputer(), make_pipeline(StandardScaler())), make_pipeline(MinMaxScaler(), Ridge())),
+        "amount", missing=True),
+    array("union/plain", FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler())])),
+    array("union/weights-drop-passthrough", make_pipeline(FeatureUnion(
+        [("a", StandardScaler()), ("x", "drop"), ("b", MinMaxScaler()), ("c", "passthrough")],
+        transformer_weights={"a": 0.5, "c": 3}), LinearRegression()), "amount"),
+    frame("union/sparse", FeatureUnion(
+        [("a", OneHotEncoder(handle_unknown="ignore")), ("b", OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=-1))]), columns=CATEGORIES),
+]
+
+LINEAR = [
+    array("linear/regression", LinearRegression(), "amount"),
+    array("linear/no-intercept", LinearRegression(fit_intercept=False), "amount"),
+    array("linear/two-outputs", LinearRegression(), "two amounts"),
+    array("linear/column-target", LinearRegression(), "amount column"),
+    array("linear/positive", LinearRegression(positive=True), "amount"),
+    frame("linear/pipeline", make_pipeline(prepared(), LinearRegression()), "amount"),
+    array("ridge/regression", Ridge(), "amount"),
+    array("ridge/no-intercept", Ridge(alpha=3.0, fit_intercept=False), "amount"),
+    array("ridge/two-outputs", Ridge(), "two amounts"),
+    array("ridge/column-target", Ridge(), "amount column"),
+    frame("ridge/sparse-pipeline", make_pipeline(prepared(sparse=True), Ridge(solver="lsqr")), "amount"),
+    array("logistic/binary", LogisticRegression(), "binary"),
+    array("logistic/signs", LogisticRegression(fit_intercept=False), "signs"),
+    array("logistic/bool", LogisticRegression(), "bool"),
+    array("logistic/strings", LogisticRegression(), "yes/no"),
+    array("logistic/multinomial", LogisticRegression(max_iter=1000), "three"),
+    array("logistic/multinomial-odd", LogisticRegression(max_iter=1000), "odd"),
+    array("logistic/multinomial-strings", LogisticRegression(max_iter=1000), "words"),
+    array("logistic/liblinear", LogisticRegression(solver="liblinear"), "binary"),
+    array("logistic/liblinear-l1", LogisticRegression(solver="liblinear", l1_ratio=1.0, C=0.1), "yes/no"),
+    frame("logistic/pipeline", make_pipeline(prepared(), LogisticRegression(class_weight="balanced")), "yes/no"),
+    frame("logistic/pipeline-multinomial", make_pipeline(prepared(sparse=True), LogisticRegression()), "words"),
+]
+
+TREES = [
+    array("tree/binary", DecisionTreeClassifier(random_state=0), "binary"),
+    array("tree/three", DecisionTreeClassifier(max_depth=4, random_state=0), "three"),
+    array("tree/strings", DecisionTreeClassifier(max_leaf_nodes=12, random_state=0), "words"),
+    array("tree/bool", DecisionTreeClassifier(criterion="entropy", max_depth=3, random_state=0), "bool"),
+    array("tree/one-class", DecisionTreeClassifier(random_state=0), "one class"),
+    array("tree/two-labels", DecisionTreeClassifier(max_depth=5, random_state=0), "two labels"),
+    array("tree/two-words", DecisionTreeClassifier(max_depth=5, random_state=0), "two words"),
+    array("tree/missing", DecisionTreeClassifier(max_depth=6, random_state=0), "binary", missing=True),
+    array("tree/extra", ExtraTreeClassifier(random_state=0), "three"),
+    array("tree/regression", DecisionTreeRegressor(random_state=0), "amount"),
+    array("tree/regression-leaves", DecisionTreeRegressor(max_leaf_nodes=9, random_state=0), "amount"),
+    array("tree/regression-one-leaf", DecisionTreeRegressor(random_state=0), "constant"),
+    array("tree/regression-two-outputs", DecisionTreeRegressor(max_depth=5, random_state=0), "two amounts"),
+    array("tree/regression-column-target", DecisionTreeRegressor(max_depth=5, random_state=0), "amount column"),
+    array("tree/regression-missing", DecisionTreeRegressor(max_depth=6, random_state=0), "amount", missing=True),
+    array("tree/regression-extra", ExtraTreeRegressor(random_state=0), "amount"),
+    frame("tree/pipeline", make_pipeline(prepared(), DecisionTreeClassifier(random_state=0)), "yes/no"),
+    array("forest/binary", RandomForestClassifier(9, random_state=0), "binary"),
+    array("forest/three", RandomForestClassifier(8, random_state=0), "three"),
+    array("forest/strings", RandomForestClassifier(7, max_leaf_nodes=15, random_state=0), "words"),
+    array("forest/bool", RandomForestClassifier(6, max_depth=4, random_state=0), "bool"),
+    array("forest/class-weight", RandomForestClassifier(6, class_weight="balanced_subsample", random_state=0), "odd"),
+    array("forest/no-bootstrap", RandomForestClassifier(5, bootstrap=False, max_features=2, random_state=0), "three"),
+    array("forest/out-of-bag", RandomForestClassifier(30, oob_score=True, max_depth=3, random_state=0), "binary"),
+    array("forest/one-class", RandomForestClassifier(3, random_state=0), "one class"),
+    array("forest/two-labels", RandomForestClassifier(5, random_state=0), "two labels"),
+    array("forest/two-words", RandomForestClassifier(5, random_state=0), "two words"),
+    array("forest/missing", RandomForestClassifier(8, random_state=0), "binary", missing=True),
+    array("forest/missing-three", RandomForestClassifier(6, max_depth=5, random_state=0), "three", missing=True),
+    frame("forest/pipeline", make_pipeline(prepared(), RandomForestClassifier(10, random_state=0)), "yes/no"),
+    frame("forest/pipeline-three", make_pipeline(prepared(sparse=True), RandomForestClassifier(
+        8, random_state=0)), "words"),
+    array("forest/regression", RandomForestRegressor(9, random_state=0), "amount"),
+    array("forest/regression-leaves", RandomForestRegressor(6, max_leaf_nodes=12, random_state=0), "amount"),
+    array("forest/regression-poisson", RandomForestRegressor(5, criterion="poisson", random_state=0), "count"),
+    array("forest/regression-two-outputs", RandomForestRegressor(5, random_state=0), "two amounts"),
+    array("forest/regression-missing", RandomForestRegressor(7, random_state=0), "amount", missing=True),
+    frame("forest/regression-pipeline", make_pipeline(prepared(), RandomForestRegressor(8, random_state=0)), "amount"),
+    array("extra/binary", ExtraTreesClassifier(8, random_state=0), "binary"),
+    array("extra/three", ExtraTreesClassifier(6, max_leaf_nodes=20, random_state=0), "words"),
+    array("extra/two-labels", ExtraTreesClassifier(5, random_state=0), "two labels"),
+    array("extra/missing", ExtraTreesClassifier(8, random_state=0), "three", missing=True),
+    frame("extra/pipeline", make_pipeline(prepared(), ExtraTreesClassifier(8, random_state=0)), "yes/no"),
+    array("extra/regression", ExtraTreesRegressor(8, random_state=0), "amount"),
+    array("extra/regression-bootstrap", ExtraTreesRegressor(6, bootstrap=True, random_state=0), "two amounts"),
+    array("extra/regression-missing", ExtraTreesRegressor(6, random_state=0), "amount", missing=True),
+]
+
+BOOSTING = [
+    array("boosting/binary", GradientBoostingClassifier(n_estimators=12, random_state=0), "binary"),
+    array("boosting/three", GradientBoostingClassifier(n_estimators=8, max_depth=2, random_state=0), "words"),
+    array("boosting/bool", GradientBoostingClassifier(n_estimators=6, random_state=0), "bool"),
+    array("boosting/exponential", GradientBoostingClassifier(
+        n_estimators=10, loss="exponential", random_state=0), "yes/no"),
+    array("boosting/zero", GradientBoostingClassifier(n_estimators=10, init="zero", random_state=0), "binary"),
+    array("boosting/zero-three", GradientBoostingClassifier(n_estimators=6, init="zero", random_state=0), "three"),
+    array("boosting/subsample", GradientBoostingClassifier(
+        n_estimators=10, subsample=0.6, max_features=3, random_state=0), "signs"),
+    array("boosting/stopped-early", GradientBoostingClassifier(
+        n_estimators=60, n_iter_no_change=3, learning_rate=0.5, random_state=0), "binary"),
+    frame("boosting/pipeline", make_pipeline(prepared(), GradientBoostingClassifier(
+        n_estimators=10, random_state=0)), "yes/no"),
+    frame("boosting/sparse-pipeline", make_pipeline(prepared(sparse=True), GradientBoostingClassifier(
+        n_estimators=8, random_state=0)), "three"),
+    array("boosting/regression", GradientBoostingRegressor(n_estimators=15, random_state=0), "amount"),
+    array("boosting/regression-zero", GradientBoostingRegressor(n_estimators=8, init="zero", random_state=0), "amount"),
+    array("boosting/absolute", GradientBoostingRegressor(
+        n_estimators=8, loss="absolute_error", random_state=0), "amount"),
+    array("boosting/huber", GradientBoostingRegressor(n_estimators=8, loss="huber", random_state=0), "amount"),
+    array("boosting/quantile", GradientBoostingRegressor(
+        n_estimators=8, loss="quantile", alpha=0.8, max_leaf_nodes=6, random_state=0), "amount"),
+    array("boosting/regression-subsample", GradientBoostingRegressor(
+        n_estimators=10, subsample=0.5, learning_rate=0.3, random_state=0), "amount"),
+    frame("boosting/regression-pipeline", make_pipeline(prepared(), GradientBoostingRegressor(
+        n_estimators=12, max_depth=5, random_state=0)), "amount"),
+]
+
+
+def hist(classifier: bool = True, **options: Any) -> Any:
+    """Histogram gradient boosting, small."""
+    kind = HistGradientBoostingClassifier if classifier else HistGradientBoostingRegressor
+    return kind(**{"max_iter": 8, "min_samples_leaf": 8, "random_state": 0, "early_stopping": False, **options})
+
+
+HISTOGRAM_BOOSTING = [
+    array("hist/binary", hist(), "binary"),
+    array("hist/three", hist(max_iter=5), "words"),
+    array("hist/bool", hist(max_depth=2), "bool"),
+    array("hist/missing", hist(), "yes/no", missing=True),
+    array("hist/missing-three", hist(max_iter=4), "odd", missing=True),
+    array("hist/stopped-early", hist(
+        max_iter=60, early_stopping=True, n_iter_no_change=2, learning_rate=0.5, validation_fraction=0.3), "binary"),
+    array("hist/few-bins", hist(max_bins=5, max_leaf_nodes=7, l2_regularization=1.0), "signs"),
+    array("hist/mask", hist(categorical_features=[False, True, False, True, False, False]), "binary", missing=True),
+    array("hist/positions", hist(categorical_features=[1]), "three"),
+    frame("hist/from-dtype", hist(categorical_features="from_dtype"), "yes/no",
+          columns=["age", *CATEGORIES, "income"], prepare=as_category),
+    frame("hist/category-names", hist(categorical_features=["city"]), "binary",
+          columns=["age", "city", "income"], prepare=as_category),
+    frame("hist/string-names", hist(categorical_features=CATEGORIES), "words",
+          columns=["hours", *CATEGORIES, "visits"]),
+    frame("hist/numbers-named", hist(categorical_features=["plan"]), "binary", columns=["age", "plan", "hours"]),
+    frame("hist/ordinal-pipeline", make_pipeline(ordinal(), hist(categorical_features=[0, 1])), "yes/no"),
+    frame("hist/ordinal-pipeline-three", make_pipeline(
+        ordinal(), hist(max_iter=4, categorical_features=[True, True, False, False, False, False])), "words"),
+    frame("hist/one-hot-pipeline", make_pipeline(prepared(), hist()), "binary"),
+    array("hist/regression", hist(False), "amount"),
+    array("hist/regression-missing", hist(False), "amount", missing=True),
+    array("hist/absolute", hist(False, loss="absolute_error"), "amount"),
+    array("hist/gamma", hist(False, loss="gamma"), "positive", missing=True),
+    array("hist/poisson", hist(False, loss="poisson"), "count"),
+    array("hist/quantile", hist(False, loss="quantile", quantile=0.9), "amount"),
+    array("hist/regression-stopped-early", hist(False, max_iter=60, early_stopping=True, learning_rate=0.6), "amount"),
+    frame("hist/regression-pipeline", make_pipeline(ordinal(), hist(False, categorical_features=[0, 1])), "amount"),
+    frame("hist/regression-frame", hist(False), "amount", columns=["age", "hours", "plan", "score", "visits"]),
+]
+# fmt: on
+
+ZOO: list[ZooModel] = [
+    *IMPUTERS,
+    *SCALERS,
+    *ENCODERS,
+    *COMPOSITIONS,
+    *LINEAR,
+    *TREES,
+    *BOOSTING,
+    *HISTOGRAM_BOOSTING,
+]
