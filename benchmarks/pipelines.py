@@ -68,7 +68,7 @@ def read_table(name: str) -> pd.DataFrame:
     folder = shared_dir()
     if folder is None:
         raise FileNotFoundError(why_no_shared())
-    frame = pd.read_csv(folder / "data" / f"{name}.csv", na_values=["?"], float_precision="round_trip")
+    frame = pd.read_csv(folder / "data" / f"{name}.csv", na_values=["?"])
     if name == "telco":
         frame["TotalCharges"] = pd.to_numeric(frame["TotalCharges"], errors="coerce")
         return frame.drop(columns="customerID")
@@ -123,7 +123,7 @@ PIPELINES: dict[str, Recipe] = {
 
 
 def build(name: str, cache_dir: Path | None = None) -> Built:
-    """The fitted pipeline and its rows, from the cache if they are there. Raises FileNotFoundError without the table."""
+    """The fitted pipeline and its rows, cached. Raises FileNotFoundError without the table."""
     recipe = PIPELINES[name]
     table = read_table(recipe.table)
     x, y = table.drop(columns=recipe.target), table[recipe.target]
@@ -158,12 +158,12 @@ def _fingerprint(table: pd.DataFrame) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build the pipelines that are named, or all."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pipelines", description="Build the benchmark pipelines."
-    )
-    parser.add_argument("names", nargs="*", choices=[[], *PIPELINES], metavar="NAME", help=", ".join(PIPELINES))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipelines", description="Build the pipelines.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PIPELINES))
     parser.add_argument("--cache", type=Path, help="folder to write to (default: SLIMML_BENCH_CACHE, else .bench)")
     options = parser.parse_args(arguments)
+    if unknown := [n for n in options.names if n not in PIPELINES]:
+        parser.error(f"no pipeline {', '.join(unknown)}; there are {', '.join(PIPELINES)}")
     for name in options.names or PIPELINES:
         start = time.perf_counter()
         try:
