@@ -135,10 +135,17 @@ def build(name: str, cache_dir: Path | None = None) -> Built:
     if not (built.path.is_file() and built.csv.is_file() and stamp.is_file() and stamp.read_text() == made_from):
         folder.mkdir(parents=True, exist_ok=True)
         stamp.unlink(missing_ok=True)
-        built.path.write_bytes(pickle.dumps(_fit(recipe.make(x), train_x, train_y)))
-        held_out_x.to_csv(built.csv, index=False)
-        stamp.write_text(made_from)
+        _write(built.path, pickle.dumps(_fit(recipe.make(x), train_x, train_y)))
+        _write(built.csv, held_out_x.to_csv(index=False).encode())
+        _write(stamp, made_from.encode())
     return built
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: test workers may build the same pipeline at once."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _fit(pipeline: Pipeline, x: pd.DataFrame, y: pd.Series) -> Pipeline:
