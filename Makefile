@@ -21,7 +21,9 @@ TEST_SET := all,test$(if $(EXTRAS),$(comma)$(EXTRAS))
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-all
-	$(PY) examples/quickstart.py
+	$(PY) examples/fit_model.py .bench/demo
+	$(VENV)/bin/slimml shrink .bench/demo/model.pkl -o .bench/demo/model.slim --data .bench/demo/rows.csv --target income
+	$(PY) examples/before_after.py .bench/demo
 
 test: $(VENV)/installed-$(TEST_SET)
 	$(PY) -m pytest $(PYTEST_ARGS)
