@@ -1,0 +1,103 @@
+"""Dicts, lists and tuples that hold models: list them with paths, pick one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from slimml.errors import IngestError
+from slimml.ingest.record import Record
+
+# Records of these packages are never models: tables, dates, random states, functions by value.
+_NOT_MODELS = frozenset(
+    [
+        *("builtins", "__builtin__", "collections", "copy_reg", "copyreg", "datetime", "decimal", "functools", "numpy"),
+        *("pandas", "pyarrow", "scipy", "re", "pathlib", "uuid", "dill", "cloudpickle", "operator", "types", "time"),
+        *("logging", "random", "enum", "_io", "io", "joblib"),
+    ]
+)
+_DEEPEST = 8
+_MOST = 1000
+
+
+def models(root: Any) -> list[tuple[str, Record]]:
+    """Every model that `root` is or that stands in its dicts, lists and tuples, with its path; none inside models."""
+    found: list[tuple[str, Record]] = []
+    seen: set[int] = set()
+    level: list[tuple[str, Any]] = [("", root)]
+    for _ in range(_DEEPEST):
+        deeper: list[tuple[str, Any]] = []
+        for path, value in level:
+            if id(value) in seen or len(found) >= _MOST:
+                continue
+            seen.add(id(value))
+            if is_model(value):
+                found.append((path, value))
+            else:
+                deeper.extend((f"{path}.{step}" if path else step, part) for step, part in _parts(value))
+        level = deeper
+    return found
+
+
+def is_model(value: object) -> bool:
+    """Whether this is a Record with attributes of a class that could be a model."""
+    return type(value) is Record and bool(value.fields) and value.module.split(".")[0] not in _NOT_MODELS
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    if type(value) is dict:
+        return [(str(key), part) for key, part in value.items() if type(key) in (str, int)]
+    if type(value) is Record and value.pairs:
+        return [(str(key), part) for key, part in value.pairs if type(key) in (str, int)]
+    if type(value) in (list, tuple):
+        return [(str(i), part) for i, part in enumerate(value) if type(part) in (Record, dict, list, tuple)]
+    if type(value) is np.ndarray and value.dtype.hasobject:
+        return [(str(i), part) for i, part in enumerate(value.flat) if type(part) is Record]
+    return []
+
+
+def choose(root: Any, select: str | None) -> tuple[str, Any]:
+    """The path and the value to go on with: what `select` names, else the root, else its only model.
+
+    Raises IngestError that lists the paths where there are several models or where `select` leads nowhere.
+    """
+    if select:
+        return select, _follow(root, select)
+    found = [] if is_model(root) else models(root)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise IngestError(
+            f"the file holds {len(found)} models: {_listed(found)}",
+            hint=f"Pick one with --select PATH (select=... in Python), for instance --select {found[0][0]}.",
+        )
+    return "", root
+
+
+def _listed(found: list[tuple[str, Record]]) -> str:
+    shown = ", ".join(f"{path} ({record.name})" for path, record in found[:20])
+    return shown if len(found) <= 20 else f"{shown} and {len(found) - 20} more"
+
+
+def _follow(root: Any, select: str) -> Any:
+    value, rest = root, select
+    while rest:
+        steps = dict(_parts(value))
+        if type(value) is Record:
+            steps = {**steps, **value.fields}
+        elif type(value) in (list, tuple):
+            steps = {str(i): part for i, part in enumerate(value)}
+        # Keys may hold dots themselves, so the longest that fits wins.
+        fits = [step for step in steps if rest == step or rest.startswith(f"{step}.")]
+        if not fits:
+            names = ", ".join(list(steps)[:20]) or "nothing"
+            raise IngestError(f"--select {select!r} leads nowhere: {rest!r} is not among {names}", hint=_hint(root))
+        step = max(fits, key=len)
+        value, rest = steps[step], rest[len(step) + 1 :]
+    return value
+
+
+def _hint(root: Any) -> str:
+    found = models(root)
+    return f"Models in the file: {_listed(found)}." if found else "The file holds no model in a dict, list or tuple."

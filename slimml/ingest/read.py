@@ -1,0 +1,107 @@
+"""`read`: a file or its bytes to Records."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from slimml.errors import CorruptInputError, IngestError
+from slimml.ingest import formats
+from slimml.ingest.container import Opened, open_source
+from slimml.ingest.containers import choose
+from slimml.ingest.decode import decode
+from slimml.ingest.limits import DEFAULT, Limits
+from slimml.ingest.machine import Context
+from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
+from slimml.ingest.structure import check_structure
+from slimml.ingest.versions import versions_in
+from slimml.ingest.walk import survey
+
+
+@dataclass(eq=False)
+class Ingested:
+    """What a file holds.
+
+    `root`      the model: a Record, or a plain value
+    `format`    such as "pickle protocol 4", "joblib zlib", "gzip+pickle protocol 5"
+    `bytes`     size of the source
+    `imports`   every name in the stream with its verdict
+    `versions`  library -> the release that wrote it, as far as the file says
+    `warnings`  sentences for the user
+    `path`      where in the file the root stands ("" for the whole)
+    `source`    the bytes themselves; None for a live object
+    """
+
+    root: Any
+    format: str
+    bytes: int
+    imports: list[Import] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    path: str = ""
+    source: Opened | None = field(default=None, repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the source bytes; "" for a live object. Computed when first asked for."""
+        return self.source.sha256 if self.source is not None else ""
+
+
+def read(
+    source: str | os.PathLike[str] | bytes | memoryview, *, limits: Limits = DEFAULT, select: str | None = None
+) -> Ingested:
+    """Decode a model file, or its bytes, into Records; nothing that it names is imported or called.
+
+    `select` is the path of one model in a dict, list or tuple of them. Raises UsageError where there is no such file
+    and an IngestError for everything that is not read: UnknownFormatError names what the content is instead,
+    CorruptInputError the byte and the damage, LimitError the limit, UntrustedError the names that no model needs.
+    """
+    opened = open_source(source, limits)
+    context = Context(limits)
+    try:
+        root, end = decode(opened.data, context)
+    except IngestError as e:
+        refuse_dangerous(imports_of(context), broken=f"; besides, {e.what}")
+        raise _explained(e, opened, context) from None
+    ingested = checked(root, context, limits)
+    ingested.path, ingested.root = choose(root, select)
+    ingested.format, ingested.bytes = format_name(opened, context), opened.size
+    ingested.source = opened
+    if end < len(opened.data):
+        ingested.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
+    return ingested
+
+
+def _explained(error: IngestError, opened: Opened, context: Context) -> IngestError:
+    """`error`, or a plainer one where the file never was a pickle."""
+    head = opened.head
+    if isinstance(error, CorruptInputError) and head[:1] != b"\x80" and not context.symbols and formats.is_text(head):
+        return formats.unknown(head)
+    return error
+
+
+def checked(root: Any, context: Context, limits: Limits) -> Ingested:
+    """What holds for files and live objects alike: verdicts, structure, versions. Raises IngestError."""
+    imports = imports_of(context)
+    refuse_dangerous(imports, root)
+    records = survey(root, limits)
+    check_structure(records)
+    versions, warnings = versions_in(records)
+    warnings += context.warnings
+    doubtful = [i.path for i in imports if i.verdict != HARMLESS]
+    if doubtful:
+        listed = ", ".join(doubtful[:10]) + (f" and {len(doubtful) - 10} more" if len(doubtful) > 10 else "")
+        warnings.append(f"names that are not known from honest models, none of them imported or called: {listed}")
+    return Ingested(root, "", 0, imports, versions, warnings)
+
+
+def format_name(opened: Opened, context: Context) -> str:
+    """How the file is written, such as "gzip+pickle protocol 5" or "joblib zlib"."""
+    layers = opened.layers
+    # Only joblib wraps arrays so, and only joblib writes bare zlib and LZ4 streams.
+    if context.wrapped_arrays or "zlib" in layers or "lz4" in layers:
+        return " ".join(["joblib", *layers])
+    protocol = str(context.protocol) if context.protocol else "0 or 1"
+    return "+".join([*layers, f"pickle protocol {protocol}"])

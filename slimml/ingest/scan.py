@@ -1,0 +1,94 @@
+"""`scan`: every import that a pickle would make and what calling it would do, without doing it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from slimml.errors import IngestError
+from slimml.ingest.container import open_source
+from slimml.ingest.decode import decode
+from slimml.ingest.limits import DEFAULT, Limits
+from slimml.ingest.machine import Context
+from slimml.ingest.names import DANGEROUS, HARMLESS, UNKNOWN, Import, imports_of
+from slimml.ingest.read import checked, format_name
+
+_ORDER = (DANGEROUS, UNKNOWN, HARMLESS)
+
+
+@dataclass(eq=False)
+class ScanReport:
+    """What unpickling would import.
+
+    `format`    of the file, "" where it is not known
+    `bytes`     size of the source
+    `imports`   every name, the dangerous ones first
+    `complete`  whether the whole stream was read; if not, `stopped` says why and `stopped_at` the byte
+    `warnings`  such as bytes after the end of the pickle
+    """
+
+    format: str = ""
+    bytes: int = 0
+    imports: list[Import] = field(default_factory=list)
+    complete: bool = True
+    stopped: str = ""
+    stopped_at: int | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict; a stream that was not read to its end is at best unknown."""
+        verdicts = {i.verdict for i in self.imports} | ({HARMLESS} if self.complete else {UNKNOWN})
+        return next(v for v in _ORDER if v in verdicts)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {
+            "verdict": self.verdict,
+            "format": self.format,
+            "bytes": self.bytes,
+            "complete": self.complete,
+            "stopped": self.stopped,
+            "stopped_at": self.stopped_at,
+            "imports": [i.to_json() for i in self.imports],
+            "warnings": list(self.warnings),
+        }
+
+
+def scan(source: str | os.PathLike[str] | bytes | memoryview, *, limits: Limits = DEFAULT) -> ScanReport:
+    """List what a file would import; also for files that `read` refuses, as far as the stream goes.
+
+    Raises UsageError where there is no such file; whatever is wrong with the content is in the report.
+    """
+    report = ScanReport()
+    try:
+        opened = open_source(source, limits)
+    except IngestError as e:
+        return _stopped(report, e)
+    report.bytes = opened.size
+    context = Context(limits)
+    try:
+        root, end = decode(opened.data, context)
+        if end < len(opened.data):
+            report.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
+    except IngestError as e:
+        _stopped(report, e)
+    else:
+        _note_refusal(report, root, context, limits)
+    report.format = format_name(opened, context)
+    report.imports = sorted(imports_of(context), key=lambda i: _ORDER.index(i.verdict))
+    return report
+
+
+def _stopped(report: ScanReport, error: IngestError) -> ScanReport:
+    report.complete, report.stopped, report.stopped_at = False, error.what, error.offset
+    return report
+
+
+def _note_refusal(report: ScanReport, root: Any, context: Context, limits: Limits) -> None:
+    """The stream was read whole; say so if `read` refuses it for what it holds."""
+    try:
+        checked(root, context, limits)
+    except IngestError as e:
+        report.warnings.append(f"refused by slimml: {e.what}")
