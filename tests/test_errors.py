@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import re
 import sys
+from typing import Any
 
 import pytest
 
 from slimml import _optional, errors
 
-CLASSES = {name: c for name, c in vars(errors).items() if isinstance(c, type) and issubclass(c, Exception)}
+CLASSES: dict[str, Any] = {
+    name: c for name, c in vars(errors).items() if isinstance(c, type) and issubclass(c, Exception)
+}
 
 
 def test_the_docstring_draws_every_error_below_its_base():

@@ -74,10 +74,10 @@ def imports_of(source: str) -> list[Import]:
             module = "." * node.level + (node.module or "")
             found.append(Import(module, node.lineno, at_the_top, for_types))
         elif isinstance(node, ast.If) and ast.unparse(node.test).removeprefix("typing.") == "TYPE_CHECKING":
-            for child in node.body:
-                visit(child, at_the_top, True)
-            for child in node.orelse:
-                visit(child, at_the_top, for_types)
+            for statement in node.body:
+                visit(statement, at_the_top, True)
+            for statement in node.orelse:
+                visit(statement, at_the_top, for_types)
         else:
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             for child in ast.iter_child_nodes(node):

@@ -78,7 +78,7 @@ def test_public_names_are_bound_on_first_use(name: str):
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'shrnk'"):
-        _ = slimml.shrnk  # type: ignore[attr-defined]
+        _ = slimml.shrnk
 
 
 def test_no_verb_is_also_a_module():
