@@ -1,0 +1,263 @@
+"""What a caller hands to `predict`, as typed blocks in the model's order. One row wakes no numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from slimml.errors import InputError
+from slimml.runtime.containers import (
+    Table,
+    from_dicts,
+    from_lists,
+    is_pandas_frame,
+    one_row_of_frame,
+    open_table,
+)
+from slimml.runtime.values import categories, category, number, numbers, text, texts
+from slimml.schema import NUMBER, TEXT, Column, Schema
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Floats = np.ndarray[Any, np.dtype[np.float64]]
+    Objects = np.ndarray[Any, np.dtype[np.object_]]
+
+
+class Rows:
+    """Rows in two blocks: the number columns and the others, each in the schema's order, unread columns left out.
+
+    `single`       one row that was not given as a table: answer with Python scalars
+    `count`        how many rows
+    `number_list`  with one row often: its numbers as Python floats; None where only the arrays exist
+    `object_list`  likewise, its categories and texts
+    """
+
+    __slots__ = ("_numbers", "_objects", "count", "number_list", "object_list", "single")
+
+    def __init__(
+        self,
+        single: bool,
+        count: int,
+        number_list: list[float] | None,
+        object_list: list[Any] | None,
+        numbers: Floats | None = None,
+        objects: Objects | None = None,
+    ) -> None:
+        self.single = single
+        self.count = count
+        self.number_list = number_list
+        self.object_list = object_list
+        self._numbers = numbers
+        self._objects = objects
+
+    @property
+    def numbers(self) -> Floats:
+        """float64, C-contiguous, (count, number columns read). May be the caller's own array: never write to it."""
+        if self._numbers is None:
+            import numpy as np
+
+            self._numbers = np.array([self.number_list], dtype=np.float64)
+        return self._numbers
+
+    @property
+    def objects(self) -> Objects:
+        """object, (count, category and text columns read): values as `slimml.runtime.values.category` leaves them."""
+        if self._objects is None:
+            self._objects = _object_block([[value] for value in self.object_list or ()], 1)
+        return self._objects
+
+
+class RowReader:
+    """Reads rows for one schema; everything that does not depend on the rows is worked out once.
+
+    `strict`: columns that the compiled model does not read must be there all the same.
+    """
+
+    def __init__(self, schema: Schema, *, strict: bool = True) -> None:
+        columns = schema.columns
+        self._columns = columns
+        self._named = schema.named
+        self._strict = strict
+        self._documents = len(columns) == 1 and columns[0].kind == TEXT
+        self._number_at = [i for i, c in enumerate(columns) if c.read and c.kind == NUMBER]
+        self._object_at = [i for i, c in enumerate(columns) if c.read and c.kind != NUMBER]
+        self._number_names = [columns[i].name for i in self._number_at]
+        self._object_names = [columns[i].name for i in self._object_at]
+        self._text_at = [j for j, i in enumerate(self._object_at) if columns[i].kind == TEXT]
+        self._unread = [c.name for c in columns if not c.read] if strict else []
+        self._numbers_by_name = _getter(self._number_names)
+        self._objects_by_name = _getter(self._object_names)
+        self._numbers_by_place = _getter(self._number_at)
+        self._objects_by_place = _getter(self._object_at)
+
+    def read(self, data: Any) -> Rows:
+        """Blocks out of a dict, list, tuple, list of dicts, lists or tuples, str (for a text model), numpy array,
+        pandas or polars DataFrame, pyarrow Table or RecordBatch, or scipy sparse matrix.
+
+        Columns are matched by name where both the data and the model name them and where rows are dicts, else by
+        position. None and NaN are missing; so is pandas.NA in number columns. Raises InputError, which names the
+        column, the row and the value.
+        """
+        if type(data) is dict:
+            return self._dict(data)
+        if isinstance(data, (list, tuple)):
+            return self._sequence(data)
+        if isinstance(data, Mapping):
+            return self._dict(dict(data))  # not the mapping itself: a defaultdict would invent what is missing
+        if isinstance(data, (str, bytes)):
+            return self._str(data)
+        if is_pandas_frame(data) and len(data) == 1:
+            return self._frame_of_one(data)
+        return self._table(open_table(data, documents=self._documents))
+
+    def _dict(self, row: dict[Any, Any]) -> Rows:
+        try:
+            values, others = self._numbers_by_name(row), self._objects_by_name(row)
+        except KeyError:
+            raise _missing([c.name for c in self._columns if self._wants(c) and c.name not in row]) from None
+        for name in self._unread:
+            if name not in row:
+                raise _missing([name])
+        return self._one(values, others, single=True)
+
+    def _one(self, values: Sequence[Any], others: Sequence[Any], *, single: bool) -> Rows:
+        try:
+            floats = list(map(float, values))
+        except (TypeError, ValueError, OverflowError):  # a missing value, or one that `number` refuses by name
+            floats = [v if type(v) is float else number(v, name) for v, name in zip(values, self._number_names)]
+        objects = [v if type(v) is str else category(v, name) for v, name in zip(others, self._object_names)]
+        for j in self._text_at:
+            objects[j] = text(objects[j], self._object_names[j])
+        return Rows(single, 1, floats, objects)
+
+    def _sequence(self, data: Sequence[Any]) -> Rows:
+        if not data:
+            raise _no_rows(len(self._columns))
+        first = data[0]
+        if isinstance(first, Mapping):
+            return self._table(from_dicts(data, [c.name for c in self._columns]), by_name=True)
+        if isinstance(first, (list, tuple)) or getattr(first, "ndim", 0) == 1:
+            return self._table(from_lists(data))
+        if self._documents:
+            return self._table(Table(len(data), 1, None, lambda i: data))
+        self._check_width(len(data))
+        return self._one(self._numbers_by_place(data), self._objects_by_place(data), single=True)
+
+    def _str(self, data: str | bytes) -> Rows:
+        if not self._documents:
+            what = f"a {type(data).__name__} is a row of a text model only; this model has {len(self._columns)} columns"
+            raise InputError(what, hint="pass a dict, a list of values, or a table")
+        return self._one((), [data][: len(self._object_at)], single=True)
+
+    def _frame_of_one(self, frame: Any) -> Rows:
+        table = open_table(frame, documents=False)
+        places = self._match(table, by_name=self._named)
+        values = one_row_of_frame(frame, categories=bool(self._object_at))
+        if values is None:
+            return self._blocks(table, places)
+        floats = [values[places[i]] for i in self._number_at]
+        return self._one(floats, [values[places[i]] for i in self._object_at], single=False)
+
+    def _table(self, table: Table, *, by_name: bool | None = None) -> Rows:
+        if not table.count:
+            raise _no_rows(table.width)
+        return self._blocks(table, self._match(table, by_name=self._named if by_name is None else by_name))
+
+    def _blocks(self, table: Table, places: Sequence[int]) -> Rows:
+        floats = _number_block(table, [places[i] for i in self._number_at], self._number_names)
+        objects: list[list[Any]] = []
+        for i, name in zip(self._object_at, self._object_names):
+            values = _python_values(table.column(places[i]), name)
+            objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))
+        return Rows(False, table.count, None, None, floats, _object_block(objects, table.count))
+
+    def _match(self, table: Table, *, by_name: bool) -> Sequence[int]:
+        """For each column of the schema its place in the table, -1 for an unread one that is not there."""
+        if table.names is None or not by_name:
+            self._check_width(table.width)
+            return range(table.width)
+        at = {name: i for i, name in enumerate(table.names)}
+        if missing := [c.name for c in self._columns if self._wants(c) and c.name not in at]:
+            raise _missing(missing)
+        if len(at) != len(table.names):
+            self._refuse_duplicates(table.names)
+        return [at.get(c.name, -1) for c in self._columns]
+
+    def _refuse_duplicates(self, names: Sequence[str]) -> None:
+        twice = [c.name for c in self._columns if c.read and names.count(c.name) > 1]
+        if twice:
+            hint = "the model cannot tell which one to read: rename or drop all but one"
+            raise InputError(f"more than one column is named {_list(twice)}", where=f"column {twice[0]!r}", hint=hint)
+
+    def _check_width(self, width: int) -> None:
+        if width != len(self._columns):
+            names = _list([c.name for c in self._columns])
+            what = f"X has {width} features, but the model is expecting {len(self._columns)} features as input"
+            raise InputError(what, hint=f"the columns are, in this order: {names}")
+
+    def _wants(self, column: Column) -> bool:
+        return column.read or self._strict
+
+
+def read_rows(data: Any, schema: Schema, *, strict: bool = True) -> Rows:
+    """`RowReader(schema, strict=strict).read(data)`, for one call; keep a RowReader for many."""
+    return RowReader(schema, strict=strict).read(data)
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """A function that picks `keys` out of a row, as a tuple whatever their number."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda row: tuple([row[key] for key in keys])
+
+
+def _number_block(table: Table, places: list[int], names: list[str]) -> Floats:
+    import numpy as np
+
+    if table.block is not None:
+        whole = places == list(range(table.width))
+        return np.ascontiguousarray(table.block if whole else table.block[:, places], dtype=np.float64)
+    block = np.empty((table.count, len(places)))
+    for j, (place, name) in enumerate(zip(places, names)):
+        values = table.column(place)
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            values = numbers(_python_values(values, name), name)
+        block[:, j] = values
+    return block
+
+
+def _python_values(values: Any, column: str) -> Sequence[Any]:
+    """A column's values as Python objects; `values` is a sequence or a 1-D array."""
+    if isinstance(values, (list, tuple)):
+        return values
+    if values.dtype.kind in "cmMV":
+        what = f"values of dtype {values.dtype} are neither numbers nor categories"
+        raise InputError(what, where=f"column {column!r}", hint="turn dates into numbers or str as the training did")
+    listed: list[Any] = values.tolist()
+    return listed
+
+
+def _object_block(columns: list[list[Any]], count: int) -> Objects:
+    import numpy as np
+
+    block = np.empty((count, len(columns)), dtype=object)
+    for j, values in enumerate(columns):
+        block[:, j] = np.fromiter(values, dtype=object, count=count)  # assigning the list would unpack tuples
+    return block
+
+
+def _missing(names: list[str]) -> InputError:
+    what = f"columns are missing: {_list(names)}"
+    return InputError(what, where=f"column {names[0]!r}", hint="pass every column that the model was fitted on")
+
+
+def _no_rows(width: int) -> InputError:
+    what = f"Found array with 0 sample(s) (shape=(0, {width})) while a minimum of 1 is required"
+    return InputError(what, hint="pass at least one row")
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:10])
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
