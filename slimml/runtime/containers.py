@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from slimml.errors import InputError
@@ -91,7 +90,6 @@ def one_row_of_frame(frame: Any, *, categories: bool) -> list[Any] | None:
     return None if categories and any(map(is_pandas_na, values)) else values
 
 
-@lru_cache(maxsize=256)
 def _library(kind: type) -> str:
     # Subclasses (geopandas, numpy's own matrix) count as what they derive from.
     roots = [cls.__module__.partition(".")[0] for cls in kind.__mro__]
