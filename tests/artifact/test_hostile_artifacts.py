@@ -10,7 +10,6 @@ import time
 import tracemalloc
 import zlib
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -24,8 +23,6 @@ from slimml.artifact.read import read_artifact
 from slimml.artifact.write import encode_artifact
 from slimml.errors import ArtifactCorruptError, ArtifactError, ArtifactVersionError, UsageError
 from slimml.schema import Column, Schema
-
-SHARED = Path(os.environ.get("SLIMML_SHARED") or Path(__file__).parents[3] / "shared")
 
 
 def small() -> bytes:
@@ -293,11 +290,8 @@ def test_a_pipe_does_not_hang(tmp_path):
         read_artifact(tmp_path / "pipe")
 
 
-def test_no_file_of_the_attack_folder_opens():
-    folder = SHARED / "attacks"
-    if not folder.is_dir():
-        pytest.skip(f"no attack files at {folder}: set SLIMML_SHARED to the folder that holds attacks/")
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+def test_no_file_of_the_attack_folder_opens(shared):
+    paths = [path for path in sorted((shared / "attacks").rglob("*")) if path.is_file()]
     assert any(path.parent.name == "artifact" for path in paths)
     for path in paths:
         with pytest.raises(ArtifactError):
