@@ -1,0 +1,9 @@
+"""Backends turn a graph into a candidate. `BACKENDS` lists them, in the order in which reports show them."""
+
+from __future__ import annotations
+
+from slimml.backends.base import Backend
+from slimml.backends.portable import PortableBackend
+from slimml.backends.treelite import TreeliteBackend
+
+BACKENDS: tuple[Backend, ...] = (PortableBackend(), TreeliteBackend())
