@@ -1,0 +1,1 @@
+"""Frontends read Records and say what they mean as a graph."""

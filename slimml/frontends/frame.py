@@ -1,0 +1,103 @@
+"""The raw columns, before anything has said whether they are numbers or categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Cast, Concat, Input, Select
+from slimml.schema import CATEGORY, NUMBER, Column, Schema
+
+_Maker = Callable[[Node, list[int]], Node]
+
+
+@dataclass(slots=True)
+class RawTable:
+    """The columns of the schema, and what each turned out to be.
+
+    `kinds` holds what the user's data showed, and then what the steps that read a column take it for.
+    """
+
+    names: tuple[str, ...]
+    named: bool
+    kinds: dict[int, str] = field(default_factory=dict)
+    dtypes: dict[int, str] = field(default_factory=dict)
+    _inputs: dict[str, Input] = field(default_factory=dict)
+
+    def kind(self, column: int, wanted: str) -> str:
+        """The kind of a column: what is known of it, else what the step that reads it wants."""
+        return self.kinds.setdefault(column, wanted)
+
+    def block(self, columns: Sequence[int], kind: str, origin: str) -> Node:
+        """Those columns as one block of a kind."""
+        if kind not in self._inputs:
+            everything = tuple(range(len(self.names)))
+            self._inputs[kind] = Input(kind=kind, columns=everything)
+        return Select(inputs=(self._inputs[kind],), index=np.asarray(columns, dtype=np.int64), origin=origin)
+
+    def schema(self, read: set[int]) -> Schema:
+        """The schema, now that every step has been lowered."""
+        columns = []
+        for i, name in enumerate(self.names):
+            kind = self.kinds.get(i, NUMBER)
+            dtype = self.dtypes.get(i, "float64" if kind == NUMBER else "object")
+            columns.append(Column(name, kind, dtype, i in read))
+        return Schema(tuple(columns), self.named)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A choice of raw columns, in order: what the first steps of a pipeline are handed."""
+
+    table: RawTable
+    columns: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.table.names[c] for c in self.columns)
+
+    def select(self, index: Sequence[int]) -> Frame:
+        """Some of the columns, by position in this frame."""
+        return Frame(self.table, tuple(self.columns[i] for i in index))
+
+    def kinds(self, wanted: Sequence[str]) -> list[str]:
+        """The kind of each column, where `wanted` is what the reader takes it for if nothing is known."""
+        return [self.table.kind(c, w) for c, w in zip(self.columns, wanted, strict=True)]
+
+    def floats(self, origin: str) -> Node:
+        """The columns as one float64 block."""
+        self.kinds([NUMBER] * self.width)
+        return self.table.block(self.columns, NUMBER, origin)
+
+    def objects(self, wanted: Sequence[str], origin: str) -> Node:
+        """The columns as one block of objects; numbers stay numbers, as floats, inside of it."""
+        kinds = self.kinds(wanted)
+        return self.by_kind(kinds, origin, lambda block, _: Cast(inputs=(block,), dtype="object", origin=origin))
+
+    def by_kind(self, kinds: Sequence[str], origin: str, make: _Maker) -> Node:
+        """`make(block, positions)` for the columns of each kind, side by side in the frame's own order."""
+        parts, order = [], []
+        for kind in (NUMBER, CATEGORY):
+            at = [i for i, k in enumerate(kinds) if (k == NUMBER) == (kind == NUMBER)]
+            if at:
+                block = self.table.block([self.columns[i] for i in at], kind, origin)
+                parts.append(make(block, at))
+                order += at
+        return in_order(parts, order, origin)
+
+
+def in_order(parts: list[Node], order: list[int], origin: str) -> Node:
+    """Blocks side by side, then their columns sorted by the positions in `order`."""
+    whole = parts[0] if len(parts) == 1 else Concat(inputs=tuple(parts), origin=origin)
+    if order == sorted(order):
+        return whole
+    return Select(inputs=(whole,), index=np.argsort(np.asarray(order)).astype(np.int64), origin=origin)

@@ -1,0 +1,233 @@
+"""The Lowerer: walks a pipeline of Records and hands each to the function registered for its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
+from slimml.frontends.frame import Frame, RawTable
+from slimml.frontends.registry import lowering
+from slimml.ingest.record import Record
+from slimml.ir.graph import Graph, Output
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Cast, Dense, Input, Select
+from slimml.ir.ops.numeric import Guard
+from slimml.ir.verify import verify
+from slimml.schema import CATEGORY, NUMBER
+
+Source = Frame | Node
+Finite = Literal["all", "missing", "any"]
+
+_LARGEST = {"float64": np.finfo(np.float64).max, "float32": float(np.finfo(np.float32).max)}
+_WAYS_OUT = (
+    "Three ways out: register a lowering for it (slimml.frontends.registry.lowers), let a backend that needs the live "
+    "estimator take the whole model (--backend onnx --trust), or leave the step outside of the model."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What an estimator with a `predict` lowers to."""
+
+    outputs: tuple[Output, ...]
+    classes: tuple[np.ndarray, ...] = ()
+
+
+Lowered = Node | Model
+Lowering = Callable[[Record, Source, "Lowerer"], Lowered]
+
+
+@dataclass(slots=True)
+class Lowerer:
+    """The context of a lowering: where in the pipeline we are, and what every frontend needs."""
+
+    path: list[str] = field(default_factory=lambda: ["model"])
+    versions: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """The path of the step at hand, e.g. `model.prep.num.scaler`."""
+        return ".".join(self.path)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """(major, minor) of the scikit-learn release that wrote the step at hand; (0, 0) where the file is silent."""
+        major, _, rest = (self.versions[-1] if self.versions else "0.0").partition(".")
+        return int(major), int(rest.split(".")[0])
+
+    def lower(self, est: Any, x: Source, step: str | None = None) -> Lowered:
+        """What an estimator means on x. Raises UnsupportedEstimatorError, UnfittedModelError."""
+        with self._inside(est, step):
+            if not isinstance(est, Record):
+                raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=_WAYS_OUT)
+            function = lowering(est.path)
+            if function is None:
+                raise UnsupportedEstimatorError(
+                    f"no frontend knows {est.path}", where=self.where, hint=_WAYS_OUT
+                )
+            return self._checked(function, est, x)
+
+    def transform(self, est: Any, x: Source, step: str | None = None) -> Node:
+        """The block that a transformer makes of x."""
+        lowered = self.lower(est, x, step)
+        if isinstance(lowered, Node):
+            return lowered
+        for output in lowered.outputs:
+            if output.name == "transform":
+                return output.nodes[0]
+        raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=_WAYS_OUT)
+
+    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False) -> Node:
+        """x as numbers, as the original's check_array makes them: float64, dense unless `csr` is fine.
+
+        `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing.
+        """
+        names: tuple[str, ...] = ()
+        if isinstance(x, Frame):
+            names, x = x.names, x.floats(self.where)
+        if x.type.dtype != "float64":
+            x = Cast(inputs=(x,), dtype="float64", origin=self.where)
+        if x.type.layout == "csr" and not csr:
+            x = Dense(inputs=(x,), origin=self.where)
+        return self.guard(x, finite, names)
+
+    def float32(self, x: Source, *, finite: Finite) -> Node:
+        """x as sklearn's trees read it: dense float32; what overflows to infinity is refused."""
+        names = x.names if isinstance(x, Frame) else ()
+        narrow = Cast(inputs=(self.floats(x),), dtype="float32", origin=self.where)
+        return self.guard(narrow, finite, names)
+
+    def guard(self, x: Node, finite: Finite, names: tuple[str, ...] = ()) -> Node:
+        """x, with the rows refused that the original's validation refuses."""
+        if finite == "any" or not x.type.width:
+            return x
+        bound = np.full(x.type.width, _LARGEST.get(x.type.dtype, np.inf))
+        missing = np.full(x.type.width, finite == "missing")
+        return Guard(inputs=(x,), low=-bound, high=bound, missing=missing, names=names, origin=self.where)
+
+    def unsupported(self, what: str) -> UnsupportedEstimatorError:
+        """The error that refuses an option or a state of the step at hand."""
+        return UnsupportedEstimatorError(what, where=self.where, hint=_WAYS_OUT)
+
+    def check_width(self, est: Record, x: Source) -> None:
+        """Refuse a step whose n_features_in_ is not what comes in: the file contradicts itself."""
+        width = x.width if isinstance(x, Frame) else x.type.width
+        expected = est.get("n_features_in_")
+        if isinstance(expected, int | np.integer) and int(expected) != width:
+            raise UnsupportedEstimatorError(
+                f"{est.name} was fitted on {expected} columns and is handed {width}",
+                where=self.where,
+                hint="The file contradicts itself: fit and save the pipeline again.",
+            )
+
+    def _checked(self, function: Lowering, est: Record, x: Source) -> Lowered:
+        try:
+            return function(est, x, self)
+        except UnfittedModelError as error:
+            if error.where:
+                raise
+            raise UnfittedModelError(error.what, where=self.where, hint=error.hint) from None
+
+    @contextmanager
+    def _inside(self, est: Any, step: str | None) -> Iterator[None]:
+        version = est.get("_sklearn_version") if isinstance(est, Record) else None
+        if step is not None:
+            self.path.append(step)
+        if isinstance(version, str):
+            self.versions.append(version)
+        yield
+        # Not in a `finally`: an error carries the path at which it happened.
+        if isinstance(version, str):
+            self.versions.pop()
+        if step is not None:
+            self.path.pop()
+
+
+def lower(
+    record: Record, *, kinds: dict[str | int, str] | None = None, dtypes: dict[str | int, str] | None = None
+) -> Graph:
+    """The graph of a fitted pipeline.
+
+    `kinds`, `dtypes`: what the user's data or schema says of the columns, by name (by position where the original
+    knows no names). Raises UnsupportedEstimatorError, UnfittedModelError.
+    """
+    names, named = input_names(record)
+    table = RawTable(names, named)
+    for given, target in ((kinds or {}, table.kinds), (dtypes or {}, table.dtypes)):
+        position: dict[str | int, int] = {n: i for i, n in enumerate(names)} | {i: i for i in range(len(names))}
+        target |= {position[k]: v for k, v in given.items() if k in position}
+    frame = Frame(table, tuple(range(len(names))))
+    lowered = Lowerer().lower(record, frame)
+    if isinstance(lowered, Node):
+        lowered = Model((Output("transform", (lowered,), "matrix"),))
+    return _finished(lowered, table)
+
+
+def input_names(record: Record) -> tuple[tuple[str, ...], bool]:
+    """The names of the raw columns, and whether the original knows them. Raises UnfittedModelError."""
+    for est in _first_steps(record):
+        names = est.get("feature_names_in_")
+        if names is not None:
+            return tuple(str(n) for n in names), True
+        width = est.get("n_features_in_")
+        if isinstance(width, int | np.integer):
+            return tuple(f"x{i}" for i in range(int(width))), False
+    raise UnfittedModelError(
+        f"{record.name} does not say how many columns it was fitted on",
+        where="model",
+        hint="Call fit before saving the model.",
+    )
+
+
+def _first_steps(record: Any) -> Iterator[Record]:
+    """The record, then the step that sees the raw columns, and so on inwards."""
+    while isinstance(record, Record):
+        yield record
+        steps = record.get("steps") or record.get("transformer_list") or [(None, None)]
+        record = next((s[1] for s in steps if isinstance(s[1], Record)), None)
+
+
+def _finished(model: Model, table: RawTable) -> Graph:
+    """The graph with inputs narrowed to the columns that some step asked for, by kind."""
+    columns = {i for i in range(len(table.names)) if i in table.kinds}
+    graph = Graph(table.schema(columns), model.outputs, model.classes)
+    users = [n for n in graph.nodes() if n.inputs and isinstance(n.inputs[0], Input)]
+    new: dict[Node, Node] = {}
+    for source in graph.inputs():
+        wanted = {c for n in users if n.inputs[0] is source and isinstance(n, Select) for c in n.index.tolist()}
+        _refuse_two_kinds(table, wanted, source.kind)
+        keep = tuple(sorted(wanted))
+        narrow = Input(kind=source.kind, columns=keep)
+        at = {c: i for i, c in enumerate(keep)}
+        for n in users:
+            if n.inputs[0] is source and isinstance(n, Select):
+                index = np.array([at[c] for c in n.index.tolist()], dtype=np.int64)
+                whole = np.array_equal(index, np.arange(len(keep)))
+                new[n] = narrow if whole else Select(inputs=(narrow,), index=index, origin=n.origin)
+    graph = graph.with_nodes(_substituted(graph, new))
+    graph = Graph(table.schema({c for x in graph.inputs() for c in x.columns}), graph.outputs, graph.classes)
+    verify(graph)
+    return graph
+
+
+def _substituted(graph: Graph, new: dict[Node, Node]) -> dict[Node, Node]:
+    from slimml.ir.graph import rebuilt
+
+    # `rebuilt` hands over nodes whose inputs did not change as they are, so Selects of inputs are met by identity.
+    return rebuilt(graph.nodes(), lambda node: new.get(node, node))
+
+
+def _refuse_two_kinds(table: RawTable, columns: set[int], kind: str) -> None:
+    for c in columns:
+        if (table.kinds.get(c, kind) == NUMBER) != (kind == NUMBER):
+            other = NUMBER if kind == CATEGORY else CATEGORY
+            raise UnsupportedEstimatorError(
+                f"column {table.names[c]!r} is read as a {kind} by one step and as a {other} by another",
+                where="model",
+                hint="Pass --data (or --schema) so that slimml knows what the column holds.",
+            )

@@ -1,0 +1,54 @@
+"""Which function lowers which class, by exact name.
+
+A subclass may override `predict`, so a name that is not registered is refused, whatever it derives from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slimml.frontends.lowerer import Lowering
+
+_LOWERINGS: dict[str, Lowering] = {}
+
+# The modules whose import registers slimml's own lowerings.
+_FAMILIES = (
+    "compose",
+    "scale",
+    "impute",
+    "encode",
+    "linear",
+    "trees",
+    "boosting",
+    "hist_boosting",
+)
+
+
+def lowers(*paths: str) -> Callable[[Lowering], Lowering]:
+    """Register a lowering for classes, by the `module.Class` that pickles name, oldest module last.
+
+    User code may register its own classes with it, before it calls `slimml.shrink`.
+    """
+
+    def register(function: Lowering) -> Lowering:
+        for path in paths:
+            _LOWERINGS[path] = function
+        return function
+
+    return register
+
+
+def lowering(path: str) -> Lowering | None:
+    """The lowering registered for a class, or None."""
+    for family in _FAMILIES:
+        import_module(f"slimml.frontends.sklearn.{family}")
+    return _LOWERINGS.get(path)
+
+
+def registered() -> list[str]:
+    """Every registered class."""
+    lowering("")
+    return sorted(_LOWERINGS)

@@ -1,0 +1,1 @@
+"""Frontends for scikit-learn, one file per family. The registry imports them."""

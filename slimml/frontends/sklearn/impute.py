@@ -1,0 +1,78 @@
+"""SimpleImputer, with its indicator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from slimml.frontends.frame import Frame
+from slimml.frontends.lowerer import Lowered, Lowerer, Source
+from slimml.frontends.registry import lowers
+from slimml.frontends.sklearn.fields import is_missing_symbol, scalars
+from slimml.ingest.record import Record
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Concat, Select
+from slimml.ir.ops.numeric import FillMissing, IsMissing
+from slimml.schema import CATEGORY, NUMBER
+
+
+@lowers("sklearn.impute._base.SimpleImputer", "sklearn.impute.SimpleImputer")
+def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    ctx.check_width(est, x)
+    statistics = scalars(est.statistics_, ctx)
+    sentinel = _sentinel(est, ctx)
+    block = _block(est, x, statistics, sentinel, ctx)
+    if len(statistics) != block.type.width:
+        raise ctx.unsupported(f"SimpleImputer has {len(statistics)} statistics for {block.type.width} columns")
+    filled = block
+    empty = [isinstance(s, float) and s != s for s in statistics]
+    if any(empty) and not est.get("keep_empty_features", False):  # the parameter appears in 1.2
+        kept = np.flatnonzero(~np.array(empty))
+        filled = Select(inputs=(block,), index=kept, origin=ctx.where)
+        statistics = tuple(statistics[i] for i in kept.tolist())
+    filled = FillMissing(inputs=(filled,), sentinel=sentinel, fill=statistics, origin=ctx.where)
+    if not est.get("add_indicator", False):
+        return filled
+    return Concat(inputs=(filled, _indicator(est, block, sentinel, ctx)), origin=ctx.where)
+
+
+def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: object, ctx: Lowerer) -> Node:
+    nan = isinstance(sentinel, float) and sentinel != sentinel
+    if not _is_object(est, statistics):
+        return ctx.floats(x, finite="missing" if nan else "all")
+    if isinstance(x, Frame):
+        # One imputer may cover numbers and strings, as one block of objects; a statistic says which a column holds.
+        wanted = [CATEGORY if isinstance(s, str) or s is None else NUMBER for s in statistics]
+        wanted = [CATEGORY] * x.width if len(wanted) != x.width else wanted
+        x = x.objects(wanted, ctx.where)
+    return x if nan else ctx.guard(x, "all")
+
+
+def _is_object(est: Record, statistics: tuple[object, ...]) -> bool:
+    fitted = est.get("_fit_dtype")  # appears in 1.1
+    if isinstance(fitted, np.dtype):
+        return fitted.kind == "O"
+    return any(isinstance(s, str) for s in statistics)
+
+
+def _sentinel(est: Record, ctx: Lowerer) -> object:
+    value: Any = est.missing_values
+    if is_missing_symbol(value) or (isinstance(value, str) and value == "NaN"):  # "NaN" is np.nan before 0.20
+        return float("nan")
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is not None and type(value) not in (int, float, str):
+        raise ctx.unsupported(f"missing_values={value!r:.60} is not handled")
+    return value
+
+
+def _indicator(est: Record, block: Node, sentinel: object, ctx: Lowerer) -> Node:
+    # The mask is taken from the block as it came in, before columns without a statistic are dropped.
+    indicator = est.indicator_
+    if not isinstance(indicator, Record):
+        raise ctx.unsupported("add_indicator without a fitted indicator_")
+    features = np.asarray(indicator.features_, dtype=np.int64)
+    if len(features) and not (0 <= features.min() and features.max() < block.type.width):
+        raise ctx.unsupported("indicator_.features_ points outside of the input")
+    seen = Select(inputs=(block,), index=features, origin=ctx.where)
+    return IsMissing(inputs=(seen,), sentinel=sentinel, origin=ctx.where)

@@ -1,0 +1,94 @@
+"""Linear models: LinearRegression, Ridge, LogisticRegression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
+from slimml.frontends.registry import lowers
+from slimml.frontends.sklearn.fields import est_array, labels
+from slimml.ingest.record import Record
+from slimml.ir.graph import Output
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Concat
+from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, Log, NormalizeRows, Sigmoid, Softmax
+from slimml.ir.ops.models import Linear
+from slimml.ir.ops.numeric import Multiply
+
+
+@lowers(
+    "sklearn.linear_model._base.LinearRegression",
+    "sklearn.linear_model.base.LinearRegression",
+    "sklearn.linear_model._ridge.Ridge",
+    "sklearn.linear_model.ridge.Ridge",
+)
+def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    value = linear(est, x, ctx)
+    form = "vector" if est_array(est, "coef_", ctx).ndim == 1 else "matrix"
+    return Model((Output("predict", (value,), form),))
+
+
+@lowers("sklearn.linear_model._logistic.LogisticRegression", "sklearn.linear_model.logistic.LogisticRegression")
+def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    classes = labels(est.classes_, ctx)
+    decision = linear(est, x, ctx)
+    binary = len(classes) == 2
+    if decision.type.width != (1 if binary else len(classes)):
+        raise ctx.unsupported(f"{decision.type.width} rows of coef_ for {len(classes)} classes")
+    if _one_vs_rest(est, len(classes), ctx):
+        chance = Sigmoid(inputs=(decision,), origin=ctx.where)
+        share = Complement if binary else NormalizeRows
+        probability: Node = share(inputs=(chance,), origin=ctx.where)
+    else:
+        scores = _both_signs(decision, ctx) if binary else decision
+        probability = Softmax(inputs=(scores,), origin=ctx.where)
+    choice = IsPositive if binary else ArgMax
+    return classifier(classes, decision, choice(inputs=(decision,), origin=ctx.where), probability)
+
+
+def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
+    """X @ coef_.T + intercept_, as LinearModel._decision_function has it."""
+    ctx.check_width(est, x)
+    block = ctx.floats(x, finite="all", csr=True)
+    weights = np.atleast_2d(np.asarray(est_array(est, "coef_", ctx), dtype=np.float64))
+    bias = np.asarray(est_array(est, "intercept_", ctx), dtype=np.float64).ravel()
+    if weights.ndim != 2 or weights.shape[1] != block.type.width or len(bias) not in (1, len(weights)):
+        raise ctx.unsupported(f"coef_ {weights.shape} and intercept_ {bias.shape} do not fit {block.type.width} columns")
+    bias = np.broadcast_to(bias, (len(weights),)).copy()
+    return Linear(inputs=(block,), weights=np.ascontiguousarray(weights), bias=bias, origin=ctx.where)
+
+
+def classifier(
+    classes: np.ndarray, decision: Node | None, choice: Node, probability: Node | None, *, log: bool = True
+) -> Model:
+    """The outputs that scikit-learn's classifiers have: predict, and what there is of the other three.
+
+    `log`: whether the class has a predict_log_proba.
+    """
+    outputs = [Output("predict", (choice,), "vector", (classes,))]
+    if probability is not None:
+        outputs += [Output("predict_proba", (probability,), "matrix")]
+    if probability is not None and log:
+        logarithm = Log(inputs=(probability,), origin=probability.origin)
+        outputs += [Output("predict_log_proba", (logarithm,), "matrix")]
+    if decision is not None:
+        outputs += [Output("decision_function", (decision,), "vector" if decision.type.width == 1 else "matrix")]
+    return Model(tuple(outputs), (classes,))
+
+
+def _one_vs_rest(est: Record, classes: int, ctx: Lowerer) -> bool:
+    """Whether probabilities are one-vs-rest; else softmax. `multi_class` goes in 1.8, "auto" is the default from 0.22.
+
+    From 1.8 on two classes are always one sigmoid, more are softmax (linear_model/_logistic.py, predict_proba).
+    """
+    if not est.has("multi_class"):
+        return classes == 2
+    rule = est.multi_class
+    if rule in ("ovr", "warn"):
+        return True
+    return rule in ("auto", "deprecated") and (classes == 2 or est.get("solver") == "liblinear")
+
+
+def _both_signs(decision: Node, ctx: Lowerer) -> Node:
+    negative = Multiply(inputs=(decision,), value=np.array([-1.0]), origin=ctx.where)
+    return Concat(inputs=(negative, decision), origin=ctx.where)

@@ -1,0 +1,87 @@
+"""A compressed sparse row block on numpy alone.
+
+scipy is not needed where a model is served; the layout is scipy's, so the two convert without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Csr:
+    """`data` (nnz,), `indices` (nnz,) int, `indptr` (n + 1,) int, `width` columns."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return len(self.indptr) - 1, self.width
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the stored entries."""
+        return self.data.dtype
+
+    def rows(self) -> np.ndarray:
+        """The row of every stored entry, (nnz,) int64."""
+        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+
+    def with_data(self, data: np.ndarray) -> Csr:
+        """The same pattern with other entries."""
+        return Csr(data, self.indices, self.indptr, self.width)
+
+    def toarray(self) -> np.ndarray:
+        """A dense (n, width) array; entries stored twice add up, as in scipy."""
+        dense = np.zeros(self.shape, dtype=self.data.dtype)
+        np.add.at(dense, (self.rows(), self.indices), self.data)
+        return dense
+
+    def select(self, columns: np.ndarray) -> Csr:
+        """The columns at those positions, in that order."""
+        order = np.argsort(columns, kind="stable")
+        ordered = columns[order]
+        first = np.searchsorted(ordered, self.indices, side="left")
+        count = np.searchsorted(ordered, self.indices, side="right") - first
+        rows = np.repeat(self.rows(), count)
+        start = np.repeat(first - np.concatenate(([0], np.cumsum(count)))[:-1], count)
+        target = order[start + np.arange(len(rows))]
+        sort = np.lexsort((target, rows))
+        return _assemble(np.repeat(self.data, count)[sort], target[sort], rows[sort], self.shape[0], len(columns))
+
+    def matmul(self, weights: np.ndarray) -> np.ndarray:
+        """`self @ weights`, weights (width, k): each sum runs over the row's entries in their stored order."""
+        rows, n = self.rows(), self.shape[0]
+        out = np.empty((n, weights.shape[1]))
+        for k in range(weights.shape[1]):
+            out[:, k] = np.bincount(rows, weights=self.data * weights[self.indices, k], minlength=n)
+        return out
+
+
+def from_dense(block: np.ndarray) -> Csr:
+    """The non-zero entries (NaN counts as non-zero) of a dense block."""
+    rows, columns = np.nonzero(block)
+    return _assemble(block[rows, columns], columns, rows, block.shape[0], block.shape[1])
+
+
+def hstack(blocks: Sequence[Csr | np.ndarray], dtype: np.dtype) -> Csr:
+    """Blocks side by side."""
+    parts = [b if isinstance(b, Csr) else from_dense(b) for b in blocks]
+    rows = np.concatenate([p.rows() for p in parts])
+    shifts = np.cumsum([0] + [p.width for p in parts])
+    columns = np.concatenate([p.indices + s for p, s in zip(parts, shifts, strict=False)])
+    data = np.concatenate([p.data.astype(dtype, copy=False) for p in parts])
+    sort = np.argsort(rows, kind="stable")
+    return _assemble(data[sort], columns[sort], rows[sort], parts[0].shape[0], int(shifts[-1]))
+
+
+def _assemble(data: np.ndarray, columns: np.ndarray, rows: np.ndarray, n: int, width: int) -> Csr:
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=n))))
+    return Csr(data, columns, indptr, width)

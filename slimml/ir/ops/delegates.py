@@ -1,0 +1,31 @@
+"""Parts of a graph that another engine runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from slimml.ir.domain import Domain
+from slimml.ir.node import Node, require
+from slimml.ir.types import ValueType
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class OnnxCall(Node):
+    """The ONNX model in `section`, fed with the dense inputs in order; it answers one float64 block of `width`."""
+
+    section: str
+    width: int
+
+    def check(self) -> None:
+        require(self.inputs and 0 < self.width < 2**31, "OnnxCall needs inputs and a width")
+        dense = all(x.type.layout == "dense" and x.type.numeric for x in self.inputs)
+        require(dense, "OnnxCall reads dense blocks of numbers")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (Domain(),) * self.width)
+
+    def evaluate(self, *values: np.ndarray) -> NoReturn:
+        raise NotImplementedError("OnnxCall runs in the onnx engine alone")

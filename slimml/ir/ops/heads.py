@@ -1,0 +1,129 @@
+"""From sums to answers: links, votes, probabilities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from slimml.ir.domain import Domain
+from slimml.ir.node import Node, require, require_inputs
+from slimml.ir.types import ValueType
+
+_PROBABILITY = Domain(low=0.0, high=1.0, missing=True)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Elementwise(Node):
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"{type(self).__name__} takes float64, got {self.source}")
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(Domain(),) * self.source.width, groups=())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Sigmoid(_Elementwise):
+    """y = 1 / (1 + exp(-x)), with the C library's exp, as scipy.special.expit has it.
+
+    numpy's own vectorized exp differs from libm's in the last bit of some values, and from one CPU to the next.
+    """
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        flat = np.fromiter(map(_expit, x.ravel().tolist()), dtype=np.float64, count=x.size)
+        return flat.reshape(x.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Exp(_Elementwise):
+    """y = exp(x)"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.exp(x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Log(_Elementwise):
+    """y = log(x); log(0) is -inf"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Softmax(_Elementwise):
+    """y = exp(x - max) / sum(exp(x - max)) over the columns"""
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        raised = np.exp(x - x.max(axis=1)[:, None])
+        return raised / raised.sum(axis=1)[:, None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class NormalizeRows(_Elementwise):
+    """y = x / sum(x) over the columns; a row of zeros becomes uniform"""
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        total = x.sum(axis=1)
+        empty = total == 0
+        share = np.where(empty[:, None], 1.0, x)
+        return share / np.where(empty, float(x.shape[1]), total)[:, None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Complement(_Elementwise):
+    """p to (1 - p, p)"""
+
+    def check(self) -> None:
+        _Elementwise.check(self)
+        require(self.source.width == 1, "Complement takes one column")
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(_PROBABILITY,) * 2, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return np.concatenate([1 - x, x], axis=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ArgMax(_Elementwise):
+    """The first column that holds the row's largest value: int64 (n, 1)"""
+
+    def infer(self) -> ValueType:
+        return ValueType("int64", (Domain(integer=True, low=0, high=self.source.width - 1, missing=False),))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return np.argmax(x, axis=1)[:, None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class IsPositive(_Elementwise):
+    """1 where x > 0 (`or_zero`: x >= 0), else 0: int64"""
+
+    or_zero: bool = False
+
+    def infer(self) -> ValueType:
+        return ValueType("int64", (Domain(integer=True, low=0, high=1, missing=False),) * self.source.width)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return (x >= 0 if self.or_zero else x > 0).astype(np.int64)
+
+
+def _expit(x: float) -> float:
+    try:
+        return 1.0 / (1.0 + math.exp(-x))
+    except OverflowError:  # exp(-x) is infinite in C, and 1 / (1 + inf) is 0
+        return 0.0

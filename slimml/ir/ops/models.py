@@ -1,0 +1,59 @@
+"""The models: what reads a row and answers sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from slimml.ir import forest
+from slimml.ir.csr import Csr
+from slimml.ir.domain import Domain
+from slimml.ir.forest import Trees
+from slimml.ir.node import Node, Value, require, require_inputs
+from slimml.ir.types import ValueType
+
+_RESULT = Domain(missing=True)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Linear(Node):
+    """y = x @ weights.T + bias; weights float64 (k, width), bias float64 (k,)"""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1, layouts=("dense", "csr"))
+        require(self.source.dtype == "float64", f"Linear takes float64, got {self.source}")
+        require(self.weights.ndim == 2 and self.weights.dtype == np.float64, "Linear.weights is a float64 matrix")
+        require(self.weights.shape[1] == self.source.width, "Linear needs a weight per column")
+        require(self.bias.shape == self.weights.shape[:1] and self.bias.dtype == np.float64, "Linear.bias is float64")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,) * len(self.bias))
+
+    def evaluate(self, x: Value) -> np.ndarray:
+        if isinstance(x, Csr):
+            return x.matmul(self.weights.T) + self.bias
+        if len(self.bias) == 1:
+            return (x @ self.weights[0])[:, None] + self.bias
+        return x @ self.weights.T + self.bias
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Forest(Node):
+    """base + the sum of the leaves that a row of ranks reaches, added in tree order in float64."""
+
+    trees: Trees
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "int32", f"Forest reads ranks, got {self.source}")
+        self.trees.check(self.source.width)
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,) * len(self.trees.base))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return forest.sums(self.trees, forest.leaves(self.trees, x))

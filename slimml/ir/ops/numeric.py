@@ -1,0 +1,233 @@
+"""Elementwise arithmetic, and what refuses a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isnan
+
+import numpy as np
+
+from slimml.errors import InputError
+from slimml.ir.csr import Csr
+from slimml.ir.domain import BINARY, NUMBER, Domain
+from slimml.ir.node import Node, Value, on_entries, require, require_inputs
+from slimml.ir.types import ValueType
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _WithVector(Node):
+    """An op with one operand per column, (width,), in the block's dtype."""
+
+    value: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1, layouts=self._layouts())
+        name = type(self).__name__
+        require(self.value.shape == (self.source.width,), f"{name}.value needs one entry per column")
+        require(self.value.dtype == self.source.dtype, f"{name}.value is {self.value.dtype}, not {self.source.dtype}")
+
+    def _layouts(self) -> tuple[str, ...]:
+        return ("dense",)
+
+    def infer(self) -> ValueType:
+        # Missing stays missing; nothing else is known of a product or a sum.
+        domains = tuple(Domain(missing=True) for _ in self.source.domains)
+        return ValueType(self.source.dtype, domains, self.source.layout)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Add(_WithVector):
+    """y = x + value"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x + self.value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Subtract(_WithVector):
+    """y = x - value"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x - self.value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Multiply(_WithVector):
+    """y = x * value"""
+
+    def _layouts(self) -> tuple[str, ...]:
+        return ("dense", "csr")
+
+    def evaluate(self, x: Value) -> Value:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return x.with_data(x.data * self.value[x.indices]) if isinstance(x, Csr) else x * self.value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Divide(_WithVector):
+    """y = x / value"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return x / self.value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Affine(Node):
+    """y = x * scale + shift, scale and shift (width,)"""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        for value in (self.scale, self.shift):
+            require(value.shape == (self.source.width,), "Affine needs one scale and one shift per column")
+            require(value.dtype == self.source.dtype, "Affine is in the dtype of its input")
+
+    def infer(self) -> ValueType:
+        return ValueType(self.source.dtype, (NUMBER,) * self.source.width)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x * self.scale + self.shift
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Clip(Node):
+    """y = min(max(x, low), high); NaN stays NaN"""
+
+    low: float
+    high: float
+
+    def check(self) -> None:
+        require_inputs(self, 1, layouts=("dense", "csr"))
+        require(self.low <= self.high, "Clip.low exceeds Clip.high")
+        zero_kept = self.source.layout == "dense" or self.low <= 0 <= self.high
+        require(zero_kept, "a csr block is clipped only where zero stays zero")
+
+    def infer(self) -> ValueType:
+        domains = tuple(
+            replace(d, low=max(d.low, self.low), high=min(d.high, self.high), integer=False)
+            for d in self.source.domains
+        )
+        return replace(self.source, domains=domains, groups=())
+
+    def evaluate(self, x: Value) -> Value:
+        low, high = np.asarray(self.low, self.type.dtype), np.asarray(self.high, self.type.dtype)
+        return on_entries(lambda v: np.clip(v, low, high), x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class IsMissing(Node):
+    """1 where a value equals `sentinel` (NaN: where it is NaN; None never is), else 0; bool"""
+
+    sentinel: object
+
+    def check(self) -> None:
+        require_inputs(self, 1, numeric=False)
+        require_scalar(self.sentinel)
+
+    def infer(self) -> ValueType:
+        return ValueType("bool", (BINARY,) * self.source.width)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return missing_mask(x, self.sentinel)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class FillMissing(Node):
+    """`fill` of the column where a value is missing as IsMissing has it; fill has one scalar per column."""
+
+    sentinel: object
+    fill: tuple[object, ...]
+
+    def check(self) -> None:
+        require_inputs(self, 1, numeric=False)
+        require_scalar(self.sentinel, *self.fill)
+        require(len(self.fill) == self.source.width, "FillMissing.fill needs one value per column")
+        numbers = all(isinstance(f, int | float) for f in self.fill)
+        require(numbers or not self.source.numeric, "numbers are filled with numbers")
+
+    def infer(self) -> ValueType:
+        if not self.source.numeric:
+            return self.source
+        if isinstance(self.sentinel, float) and isnan(self.sentinel):
+            pairs = zip(self.source.domains, self.fill, strict=True)
+            return replace(self.source, domains=tuple(d.filled(float(f)) for d, f in pairs), groups=())  # type: ignore[arg-type]
+        domains = tuple(Domain(missing=d.missing) for d in self.source.domains)
+        return replace(self.source, domains=domains, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        fill = np.empty(len(self.fill), dtype=self.type.dtype)
+        fill[:] = self.fill
+        return np.where(missing_mask(x, self.sentinel), fill, x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Guard(Node):
+    """The identity on rows that the original accepts; InputError on any other.
+
+    A value is accepted if low <= value <= high of its column, a NaN if `missing` is 1 there. low, high: float64
+    (width,); missing: bool (width,). Of objects only the missing ones (NaN) can be refused.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    missing: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        require_inputs(self, 1, layouts=("dense", "csr"), numeric=False)
+        width = (self.source.width,)
+        require(self.low.shape == self.high.shape == self.missing.shape == width, "Guard needs bounds per column")
+        require(self.low.dtype == self.high.dtype == np.float64, "Guard's bounds are float64")
+        require(self.missing.dtype == np.bool_, "Guard.missing is bool")
+        require(not self.names or len(self.names) == width[0], "Guard.names needs a name per column")
+
+    def infer(self) -> ValueType:
+        rows = zip(self.source.domains, self.low.tolist(), self.high.tolist(), self.missing.tolist(), strict=True)
+        domains = tuple(
+            replace(d, low=max(d.low, low), high=min(d.high, high), missing=d.missing and ok)
+            for d, low, high, ok in rows
+        )
+        return replace(self.source, domains=domains)
+
+    def evaluate(self, x: Value) -> Value:
+        values = x.data if isinstance(x, Csr) else x
+        columns = x.indices if isinstance(x, Csr) else slice(None)
+        if not self.type.numeric:
+            inside = ~missing_mask(values, np.nan)
+        else:
+            inside = (values >= self.low[columns]) & (values <= self.high[columns])
+        if not inside.all():
+            refused = ~inside & ~(missing_mask(values, np.nan) & self.missing[columns])
+            if refused.any():
+                self._refuse(x, refused)
+        return x
+
+    def _refuse(self, x: Value, refused: np.ndarray) -> None:
+        at = tuple(i[0] for i in np.nonzero(refused))
+        row, column = (x.rows()[at[0]], x.indices[at[0]]) if isinstance(x, Csr) else at
+        value = float((x.data if isinstance(x, Csr) else x)[at])
+        name = repr(self.names[column]) if self.names else f"column {column}"
+        what = "a missing value (NaN)" if isnan(value) else f"{value!r}, outside of what the model was built for"
+        raise InputError(
+            f"row {row} has {what} in {name}",
+            where=self.origin,
+            hint="The original raises here too: impute or drop such rows first.",
+        )
+
+
+
+def missing_mask(x: np.ndarray, sentinel: object) -> np.ndarray:
+    """Where x equals the sentinel; bool, x's shape."""
+    if sentinel is None:
+        return np.equal(x, None).astype(bool)
+    if isinstance(sentinel, float) and isnan(sentinel):
+        return np.isnan(x) if x.dtype.kind == "f" else (x != x).astype(bool)
+    return np.equal(x, sentinel).astype(bool)
+
+
+def require_scalar(*values: object) -> None:
+    """Only values that a plan can hold: None, bool, int, float, str."""
+    require(all(v is None or isinstance(v, bool | int | float | str) for v in values), "not a plain scalar")

@@ -1,0 +1,221 @@
+"""Columns that no split and no output reads vanish, from the forest up to the input.
+
+A column stays where a row can be refused because of it: a guard that its domain does not imply, an encoder that
+refuses unknown categories. Forests name the columns that they split on; every other op needs all that it reads.
+
+Bitwise: what is left is computed as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from slimml.ir.graph import Graph
+from slimml.ir.node import Node
+from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.models import Forest
+from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.ranks import Rank
+from slimml.options import Exactness
+from slimml.passes.base import Outcome, Pass
+from slimml.schema import Schema
+
+_SAME_COLUMNS = (Cast, Dense, Clip, IsMissing)
+_VECTORS = {
+    Add: ("value",),
+    Subtract: ("value",),
+    Multiply: ("value",),
+    Divide: ("value",),
+    Affine: ("scale", "shift"),
+    Guard: ("low", "high", "missing"),
+}
+
+
+def run(graph: Graph) -> Outcome:
+    """Find the demand from the outputs backwards, then rebuild forwards with what is demanded."""
+    nodes = graph.nodes()
+    demand = _demands(graph, nodes)
+    dropped = sum(int((~demand[n]).sum()) for n in nodes)
+    if not dropped:
+        return Outcome(graph)
+    mapping: dict[Node, Node] = {}
+    kept: dict[Node, np.ndarray] = {}
+    for node in nodes:
+        mapping[node], kept[node] = _narrowed(node, tuple(mapping[x] for x in node.inputs), kept, demand[node])
+    if all(mapping[n] is n for n in nodes):
+        return Outcome(graph)
+    narrowed = graph.with_nodes(mapping)
+    read = {c for x in narrowed.inputs() for c in x.columns}
+    columns = tuple(replace(c, read=i in read) for i, c in enumerate(graph.schema.columns))
+    return Outcome(replace(narrowed, schema=Schema(columns, graph.schema.named)), dropped)
+
+
+PASS = Pass("drop-dead-columns", Exactness.BITWISE, run)
+
+
+def _demands(graph: Graph, nodes: list[Node]) -> dict[Node, np.ndarray]:
+    """Which columns of each node something needs; bool (width,)."""
+    demand = {n: _always(n) for n in nodes}
+    for node in (n for o in graph.outputs for n in o.nodes):
+        demand[node][:] = True
+    for node in reversed(nodes):
+        for x, wanted in zip(node.inputs, _wanted(node, demand[node]), strict=True):
+            demand[x] |= wanted
+    return demand
+
+
+def _always(node: Node) -> np.ndarray:
+    """The columns that a node needs for itself, because of them it may refuse a row."""
+    if isinstance(node, Guard):
+        domains = node.source.domains
+        inside = np.array([d.low for d in domains]) >= node.low
+        inside &= np.array([d.high for d in domains]) <= node.high
+        absent = np.array([not d.missing for d in domains], dtype=bool) | node.missing
+        return np.asarray(~((inside | (not node.source.numeric)) & absent))
+    if isinstance(node, Lookup):
+        return np.array(node.refuse, dtype=bool)
+    return np.zeros(node.type.width, dtype=bool)
+
+
+def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
+    """The columns of each input that a node needs to make the demanded columns of its own."""
+    everything = [np.ones(x.type.width, dtype=bool) for x in node.inputs]
+    if isinstance(node, Forest):
+        used = np.unique(node.trees.feature[node.trees.feature >= 0])
+        everything[0][:] = False
+        everything[0][used] = True
+    elif isinstance(node, Select):
+        everything[0][:] = False
+        everything[0][node.index[demand]] = True
+    elif isinstance(node, Concat):
+        ends = np.cumsum([x.type.width for x in node.inputs])
+        return np.split(demand, ends[:-1])
+    elif isinstance(node, OneHot):
+        owner = np.repeat(np.arange(len(node.sizes)), node.sizes)
+        return [np.bincount(owner[demand], minlength=len(node.sizes)) > 0]
+    elif isinstance(node, (Rank, Lookup, Recode, FillMissing, *_SAME_COLUMNS, *_VECTORS)):
+        return [demand]
+    return everything
+
+
+def _narrowed(
+    node: Node, inputs: tuple[Node, ...], kept: dict[Node, np.ndarray], demand: np.ndarray
+) -> tuple[Node, np.ndarray]:
+    """The node on narrowed inputs, and which of its old columns it still has, in order."""
+    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+    whole = np.arange(node.type.width)
+    if same and (demand.all() or not isinstance(node, Input | Select | OneHot)):
+        return node, whole
+    columns = [kept[x] for x in node.inputs]
+    for kind, narrow in _NARROW.items():
+        if isinstance(node, kind):
+            return narrow(node, inputs, columns, demand)
+    return replace(node, inputs=inputs), whole
+
+
+def _input(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    keep = np.flatnonzero(demand)
+    domains = tuple(node.domains[i] for i in keep) if node.domains else ()
+    return replace(node, columns=tuple(node.columns[i] for i in keep), domains=domains), keep
+
+
+def _select(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    keep = np.flatnonzero(demand)
+    index = np.searchsorted(columns[0], node.index[keep]).astype(np.int64)
+    return replace(node, inputs=inputs, index=index), keep
+
+
+def _concat(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    starts = np.cumsum([0] + [x.type.width for x in node.inputs])[:-1]
+    return replace(node, inputs=inputs), np.concatenate([c + s for c, s in zip(columns, starts, strict=True)])
+
+
+def _forest(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    feature = node.trees.feature
+    moved = np.where(feature < 0, -1, np.searchsorted(columns[0], feature)).astype(np.int32)
+    trees = replace(node.trees, feature=moved)
+    return replace(node, inputs=inputs, trees=trees), np.arange(node.type.width)
+
+
+def _one_hot(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    ends = np.cumsum(node.sizes)
+    targets, sizes = [], []
+    for c in columns[0].tolist():
+        own = demand[ends[c] - node.sizes[c] : ends[c]]
+        place = np.where(own, np.cumsum(own) - 1, -1)
+        target = node.targets[node.offsets[c] : node.offsets[c + 1]]
+        targets.append(np.where(target >= 0, place[target] if len(place) else -1, -1))
+        sizes.append(int(own.sum()))
+    gone = np.setdiff1d(np.arange(len(node.sizes)), columns[0])
+    owner = np.repeat(np.arange(len(node.sizes)), node.sizes)
+    narrowed = replace(
+        node,
+        inputs=inputs,
+        targets=np.concatenate([np.zeros(0), *targets]).astype(np.int32),
+        offsets=_offsets(targets),
+        sizes=np.array(sizes, dtype=np.int64),
+    )
+    return narrowed, np.flatnonzero(demand & ~np.isin(owner, gone))
+
+
+def _rank(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    cuts = _pieces(node.cuts, node.offsets, columns[0])
+    shifted = node.offsets + np.arange(len(node.offsets))
+    tables = _pieces(node.table, shifted, columns[0]) if len(node.table) else []
+    table = np.concatenate([np.zeros(0, np.int32), *tables])
+    joined = np.concatenate([np.zeros(0, node.cuts.dtype), *cuts])
+    return replace(node, inputs=inputs, cuts=joined, offsets=_offsets(cuts), table=table), columns[0]
+
+
+def _recode(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    values = _pieces(node.values, node.offsets, columns[0])
+    joined = np.concatenate([np.zeros(0, node.values.dtype), *values])
+    return replace(node, inputs=inputs, values=joined, offsets=_offsets(values)), columns[0]
+
+
+def _lookup(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    tables = tuple(node.tables[c] for c in columns[0])
+    return replace(node, inputs=inputs, tables=tables, refuse=tuple(node.refuse[c] for c in columns[0])), columns[0]
+
+
+def _fill(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    return replace(node, inputs=inputs, fill=tuple(node.fill[c] for c in columns[0])), columns[0]
+
+
+def _same(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    return replace(node, inputs=inputs), columns[0]
+
+
+def _vectors(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    new: dict[str, Any] = {name: getattr(node, name)[columns[0]] for name in _VECTORS[type(node)]}
+    if isinstance(node, Guard) and node.names:
+        new["names"] = tuple(node.names[c] for c in columns[0])
+    return replace(node, inputs=inputs, **new), columns[0]
+
+
+def _pieces(flat: np.ndarray, offsets: np.ndarray, columns: np.ndarray) -> list[np.ndarray]:
+    return [flat[offsets[c] : offsets[c + 1]] for c in columns.tolist()]
+
+
+def _offsets(pieces: list[np.ndarray]) -> np.ndarray:
+    return np.cumsum([0] + [len(p) for p in pieces]).astype(np.int64)
+
+
+_NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
+    Input: _input,
+    Select: _select,
+    Concat: _concat,
+    Forest: _forest,
+    OneHot: _one_hot,
+    Rank: _rank,
+    Recode: _recode,
+    Lookup: _lookup,
+    FillMissing: _fill,
+    tuple(_VECTORS): _vectors,
+    _SAME_COLUMNS: _same,
+}

@@ -1,0 +1,44 @@
+"""Linear(Affine(x)) -> Linear(x), also where the Affine is one part of a Concat.
+
+    (x * a + s) @ W.T + b  =  x @ (a * W).T + (W @ s + b)
+
+Rounding: the sum has other terms, so last bits may differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Concat
+from slimml.ir.ops.models import Linear
+from slimml.ir.ops.numeric import Affine
+from slimml.options import Exactness
+from slimml.passes.base import Pass, Skip
+
+
+def rule(node: Node) -> Node | Skip | None:
+    """Fold the affine maps that a Linear reads into its weights and bias."""
+    if not isinstance(node, Linear):
+        return None
+    inner = node.inputs[0]
+    parts = inner.inputs if isinstance(inner, Concat) else (inner,)
+    if not any(isinstance(p, Affine) for p in parts):
+        return None
+    weights, bias, start = node.weights.copy(), node.bias.copy(), 0
+    for part in parts:
+        own = slice(start, start + part.type.width)
+        start += part.type.width
+        if isinstance(part, Affine):
+            bias += weights[:, own] @ part.shift
+            weights[:, own] *= part.scale
+    if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        return Skip("a folded weight is not finite")
+    bare = tuple(p.inputs[0] if isinstance(p, Affine) else p for p in parts)
+    source = replace(inner, inputs=bare) if isinstance(inner, Concat) else bare[0]
+    return replace(node, inputs=(source,), weights=weights, bias=bias)
+
+
+PASS = Pass.local("fold-affine-into-linear", Exactness.ROUNDING, rule)

@@ -1,0 +1,215 @@
+"""Guard(f(x)) -> f(Guard(x)), up to the raw columns.
+
+The original validates its input at every step: a scaler refuses infinities, the forest behind it refuses what the
+scaler made overflow. All of that can be said of the raw row. For an elementwise f that is monotone in floating point
+(correctly rounded steps are) the values whose image lies in [low, high] are an interval, and each of its two ends is
+one float: found by bisection over the ordered floats with f's own arithmetic, not by solving f.
+
+Bitwise: the same rows pass, and their values are not touched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from math import isnan
+
+import numpy as np
+
+from slimml.ir.graph import Graph, rebuilt
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.numeric import Add, Divide, FillMissing, Guard, Multiply, Subtract
+from slimml.options import Exactness
+from slimml.passes.base import Outcome, Pass, Skip
+
+_FLOAT_DTYPES = {"float64": (np.float64, np.int64), "float32": (np.float32, np.int32)}
+
+
+def run(graph: Graph) -> Outcome:
+    """Move every guard inwards until none can move."""
+    fired = 0
+    while True:
+        users = Counter(x for node in graph.nodes() for x in node.inputs)
+        users.update(n for o in graph.outputs for n in o.nodes)
+        changed, skipped = 0, Counter[str]()
+
+        def rule(node: Node, users: Counter[Node] = users, skipped: Counter[str] = skipped) -> Node:
+            nonlocal changed
+            if not isinstance(node, Guard):
+                return node
+            result = _hoisted(node)
+            if isinstance(result, Skip):
+                skipped[result.reason] += 1
+                return node
+            if result is None:
+                return node
+            changed += 1
+            return result
+
+        mapping = rebuilt(graph.nodes(), rule)
+        graph = graph.with_nodes(mapping)
+        if not changed:
+            return Outcome(graph, fired, skipped)
+        fired += changed
+
+
+PASS = Pass("hoist-guards", Exactness.BITWISE, run)
+
+
+def _hoisted(guard: Guard) -> Node | Skip | None:
+    if _implied(guard):
+        return guard.inputs[0]
+    inner = guard.inputs[0]
+    if isinstance(inner, Input):
+        return None
+    if isinstance(inner, Guard):
+        merged = _intersection(guard, inner)
+        return replace(merged, inputs=inner.inputs, origin=inner.origin)
+    if isinstance(inner, Concat):
+        return _through_concat(guard, inner)
+    if isinstance(inner, Select):
+        return _through_select(guard, inner)
+    if isinstance(inner, FillMissing):
+        return _through_fill(guard, inner)
+    if isinstance(inner, Dense):
+        return replace(inner, inputs=(_moved(guard, inner.inputs[0], guard.low, guard.high),))
+    if isinstance(inner, Add | Subtract | Multiply | Divide | Cast):
+        return _through_monotone(guard, inner)
+    return Skip(f"a guard stays behind {type(inner).__name__}")
+
+
+def _implied(guard: Guard) -> bool:
+    domains = guard.source.domains
+    limits = zip(domains, guard.low.tolist(), guard.high.tolist(), guard.missing.tolist(), strict=True)
+    if not guard.source.numeric:
+        return not any(d.missing and not ok for d, _, _, ok in limits)
+    return all(low <= d.low and d.high <= high and (ok or not d.missing) for d, low, high, ok in limits)
+
+
+def _moved(guard: Guard, x: Node, low: np.ndarray, high: np.ndarray, missing: np.ndarray | None = None) -> Guard:
+    names = guard.names if len(guard.names) == x.type.width else ()
+    missing = guard.missing if missing is None else missing
+    return Guard(inputs=(x,), low=low, high=high, missing=missing, names=names, origin=guard.origin)
+
+
+def _intersection(outer: Guard, inner: Guard) -> Guard:
+    return replace(
+        inner,
+        low=np.maximum(outer.low, inner.low),
+        high=np.minimum(outer.high, inner.high),
+        missing=outer.missing & inner.missing,
+        names=inner.names or outer.names,
+    )
+
+
+def _through_concat(guard: Guard, inner: Concat) -> Node | Skip:
+    parts: list[Node] = []
+    start = 0
+    if inner.type.dtype != "object" and any(not x.type.numeric for x in inner.inputs):
+        return Skip("objects that become numbers are guarded as numbers")
+    for x in inner.inputs:
+        own = slice(start, start + x.type.width)
+        start += x.type.width
+        names = guard.names[own] if guard.names else ()
+        part = Guard(
+            inputs=(x,), low=guard.low[own], high=guard.high[own], missing=guard.missing[own], names=names,
+            origin=guard.origin,
+        )  # fmt: skip
+        parts.append(x if _implied(part) else part)
+    return replace(inner, inputs=tuple(parts))
+
+
+def _through_select(guard: Guard, inner: Select) -> Node:
+    x = inner.inputs[0]
+    low, high = np.full(x.type.width, -np.inf), np.full(x.type.width, np.inf)
+    missing = np.ones(x.type.width, dtype=bool)
+    np.maximum.at(low, inner.index, guard.low)
+    np.minimum.at(high, inner.index, guard.high)
+    np.logical_and.at(missing, inner.index, guard.missing)
+    moved = Guard(inputs=(x,), low=low, high=high, missing=missing, origin=guard.origin)
+    return replace(inner, inputs=(moved,))
+
+
+def _through_fill(guard: Guard, inner: FillMissing) -> Node | Skip:
+    if not isinstance(inner.sentinel, float) or not isnan(inner.sentinel):
+        return Skip("a guard stays behind an imputer whose sentinel is a number")
+    if not inner.source.numeric:
+        filled = [not (isinstance(f, float) and isnan(f)) for f in inner.fill]
+        missing = np.array(filled) | guard.missing
+    else:
+        fill = np.array(inner.fill, dtype=np.float64)
+        missing = ((fill >= guard.low) & (fill <= guard.high)) | (np.isnan(fill) & guard.missing)
+    return replace(inner, inputs=(_moved(guard, inner.inputs[0], guard.low, guard.high, missing),))
+
+
+def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
+    x = inner.inputs[0]
+    if x.type.layout != "dense" or x.type.dtype not in _FLOAT_DTYPES or inner.type.dtype not in _FLOAT_DTYPES:
+        return Skip("a guard stays behind arithmetic on csr, or on values that are no floats")
+    if isinstance(inner, Multiply | Divide) and not (np.isfinite(inner.value) & (inner.value != 0)).all():
+        return Skip("a scale is zero or not finite")
+    low, high = preimage(inner.evaluate, x.type.width, x.type.dtype, guard.low, guard.high)
+    # Arithmetic makes no NaN of a number inside these bounds, and keeps NaN as NaN.
+    return replace(inner, inputs=(_moved(guard, x, low, high),))
+
+
+def preimage(
+    evaluate: Callable[[np.ndarray], np.ndarray], width: int, dtype: str, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of inputs whose images lie in [low, high], per column, for a chain that is monotone per column.
+
+    Bisects over the floats in their order, 64 evaluations for all columns at once. An empty interval comes back with
+    its ends crossed.
+    """
+    kind, whole = _FLOAT_DTYPES[dtype]
+    ends = np.stack([np.full(width, -np.inf), np.full(width, np.inf)]).astype(kind)
+    with np.errstate(invalid="ignore", over="ignore"):
+        images = evaluate(ends)
+    rising = images[0] <= images[1]
+    # The least x with image >= low, and the greatest with image <= high; for a falling chain the other way round.
+    first = _least(evaluate, width, kind, whole, lambda y: np.where(rising, y >= low, y <= high))
+    after = _least(evaluate, width, kind, whole, lambda y: np.where(rising, y > high, y < low))
+    return first.astype(np.float64), _before(after, whole).astype(np.float64)
+
+
+def _least(
+    evaluate: Callable[[np.ndarray], np.ndarray], width: int, kind: type, whole: type,
+    holds: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:  # fmt: skip
+    """The least float of each column from which on `holds` is true; one beyond infinity (NaN) where it never is."""
+    top = _key(np.array([np.inf], dtype=kind), whole)[0]
+    # Python integers: the span of all keys overflows the key's own type.
+    low = [-int(top)] * width
+    high = [int(top) + 1] * width
+    for _ in range(np.dtype(kind).itemsize * 8 + 1):
+        middle = [(a + b) // 2 for a, b in zip(low, high, strict=True)]
+        probe = _float(np.array([min(m, int(top)) for m in middle], dtype=whole), kind)
+        with np.errstate(invalid="ignore", over="ignore"):
+            true = holds(evaluate(probe[None, :])[0])
+        for i, (m, ok) in enumerate(zip(middle, true.tolist(), strict=True)):
+            if low[i] < high[i]:
+                low[i], high[i] = (low[i], m) if ok else (m + 1, high[i])
+    keys = np.array(low, dtype=object)
+    beyond = np.array([k > int(top) for k in low])
+    found = _float(np.array([min(int(k), int(top)) for k in keys], dtype=whole), kind)
+    return np.where(beyond, kind(np.nan), found)
+
+
+def _before(x: np.ndarray, whole: type) -> np.ndarray:
+    """The float before x; infinity where x is NaN, which stands for one beyond infinity."""
+    return np.where(np.isnan(x), np.inf, np.nextafter(x, -np.inf))
+
+
+def _key(x: np.ndarray, whole: type) -> np.ndarray:
+    """Integers that order as the floats do, with -0.0 and 0.0 both at 0."""
+    bits = x.view(whole)
+    return np.where(bits < 0, -(bits & np.iinfo(whole).max), bits)
+
+
+def _float(key: np.ndarray, kind: type) -> np.ndarray:
+    magnitude = np.abs(key).view(kind)
+    return np.where(key < 0, -magnitude, magnitude).astype(kind)
+
+

@@ -1,0 +1,74 @@
+"""The closed list of ops that a plan may hold, and the fields of each. Standard library only.
+
+A plan is JSON, `{"nodes": [...], "outputs": [...]}`. A node is `{"op", "inputs", "fields", "origin"}`: `inputs` are
+positions of earlier nodes. Scalars stand in `fields` as JSON (`artifact.exact`); arrays stand in the tensor section
+under `<position>.<field>`; trees stand in the forest section under the same name. What each op means is the docstring
+and the `evaluate` of the class of the same name in `slimml.ir.ops`; its checks run again when a plan is bound.
+"""
+
+from __future__ import annotations
+
+# The kinds of field. "array:<dtypes>" is a tensor of one of those dtypes; the rest is JSON.
+INT, FLOAT, BOOL, STR = "int", "float", "bool", "str"
+SCALAR, SCALARS, TABLES = "scalar", "scalars", "tables"
+INTS, STRS, BOOLS = "ints", "strs", "bools"
+TREES = "trees"
+
+FLOATS = "array:float64,float32"
+F64, I64, I32, MASK = "array:float64", "array:int64", "array:int32", "array:bool"
+NUMBERS = "array:float64,float32,int64,int32"
+
+SPECS: dict[str, dict[str, str]] = {
+    # columns
+    "Input": {"kind": STR, "columns": INTS},
+    "Select": {"index": I64},
+    "Concat": {"layout": STR},
+    "Cast": {"dtype": STR},
+    "Dense": {},
+    "Constant": {"value": F64},
+    # numbers
+    "Add": {"value": FLOATS},
+    "Subtract": {"value": FLOATS},
+    "Multiply": {"value": FLOATS},
+    "Divide": {"value": FLOATS},
+    "Affine": {"scale": FLOATS, "shift": FLOATS},
+    "Clip": {"low": FLOAT, "high": FLOAT},
+    "IsMissing": {"sentinel": SCALAR},
+    "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
+    "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
+    # ranks and categories
+    "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
+    "Lookup": {"tables": TABLES, "refuse": BOOLS},
+    "Recode": {"values": NUMBERS, "offsets": I64},
+    "OneHot": {"targets": I32, "offsets": I64, "sizes": I64, "dtype": STR, "layout": STR},
+    # models
+    "Linear": {"weights": F64, "bias": F64},
+    "Forest": {"trees": TREES},
+    # heads
+    "Sigmoid": {},
+    "Exp": {},
+    "Log": {},
+    "Softmax": {},
+    "NormalizeRows": {},
+    "Complement": {},
+    "ArgMax": {},
+    "IsPositive": {"or_zero": BOOL},
+    # what another engine runs: `section` holds its model
+    "OnnxCall": {"section": STR, "width": INT},
+}
+
+FORMS = ("vector", "matrix", "list")
+
+
+def fits(kind: str, value: object) -> bool:
+    """Whether a JSON value (after `from_exact`) has the kind; arrays and trees are told by where they stand."""
+    simple = {INT: int, FLOAT: float, BOOL: bool, STR: str}
+    if kind in simple:
+        return type(value) is simple[kind]
+    if kind == SCALAR:
+        return value is None or type(value) in (bool, int, float, str)
+    if not isinstance(value, list):
+        return False
+    if kind == TABLES:
+        return all(fits(SCALARS, table) for table in value)
+    return all(fits({SCALARS: SCALAR, INTS: INT, STRS: STR, BOOLS: BOOL}[kind], item) for item in value)

@@ -1,0 +1,77 @@
+"""Golden rows: inputs made from the model, and what it answered when it was written.
+
+They travel in the artifact, so that a runtime upgrade, another CPU or a damaged install that changes answers is caught
+by `slimml verify ARTIFACT` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slimml.artifact.exact import from_exact, to_exact
+from slimml.errors import ArtifactCorruptError, InputError
+from slimml.runtime.predictor import Model
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenReport:
+    """What replaying found: rows, the largest difference of a number, and how many labels changed."""
+
+    rows: int
+    max_abs: float
+    label_mismatches: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether every answer has the bits that it had."""
+        return self.max_abs == 0 and self.label_mismatches == 0
+
+
+def record(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Golden rows as JSON for the manifest. A row that the model refuses is kept as one that must be refused."""
+    return {"rows": to_exact(rows), "answers": [to_exact(_answers(model, row)) for row in rows]}
+
+
+def replay(model: Model) -> GoldenReport:
+    """Answer the artifact's golden rows again. Raises ArtifactCorruptError where they are malformed."""
+    golden = model.manifest.golden
+    if not isinstance(golden, Mapping) or set(golden) != {"rows", "answers"}:
+        raise ArtifactCorruptError("the artifact carries no golden rows", hint="Make it anew with `slimml shrink`.")
+    rows, answers = from_exact(golden["rows"]), from_exact(golden["answers"])
+    if not isinstance(rows, list) or not isinstance(answers, list) or len(rows) != len(answers):
+        raise ArtifactCorruptError("the artifact's golden rows are malformed")
+    worst, changed = 0.0, 0
+    for row, expected in zip(rows, answers, strict=True):
+        if not isinstance(row, dict):
+            raise ArtifactCorruptError("a golden row is no object")
+        largest, labels = difference(expected, _answers(model, row))
+        worst, changed = max(worst, largest), changed + labels
+    return GoldenReport(len(rows), worst, changed)
+
+
+def _answers(model: Model, row: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return {name: getattr(model, name)(row) for name in model.outputs}
+    except InputError:
+        return None
+
+
+def difference(expected: Any, got: Any) -> tuple[float, int]:
+    """The largest difference between the floats of two answers, and how many other values differ."""
+    if isinstance(expected, Mapping) and isinstance(got, Mapping) and set(expected) == set(got):
+        return _worst([difference(expected[k], got[k]) for k in expected])
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        return _worst([difference(a, b) for a, b in zip(expected, got, strict=True)])
+    if isinstance(expected, float) and isinstance(got, float):
+        if expected == got or (math.isnan(expected) and math.isnan(got)):
+            return 0.0, 0
+        gap = abs(expected - got)
+        return (gap, 0) if math.isfinite(gap) else (math.inf, 0)
+    return 0.0, int(type(expected) is not type(got) or expected != got)
+
+
+def _worst(parts: list[tuple[float, int]]) -> tuple[float, int]:
+    return max((p[0] for p in parts), default=0.0), sum(p[1] for p in parts)
