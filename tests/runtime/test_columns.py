@@ -162,7 +162,7 @@ BAD_NUMBERS = [
 BAD_NUMBERS += [np.datetime64("2020-01-01"), np.timedelta64(1, "D"), np.array([1.0]), np.array([1.0, 2.0]), {}, "١x"]
 
 
-@pytest.mark.parametrize("value", BAD_NUMBERS, ids=repr)
+@pytest.mark.parametrize("value", BAD_NUMBERS, ids=lambda v: type(v).__name__)
 @pytest.mark.filterwarnings("ignore:Casting complex")
 def test_what_is_no_number_is_refused_with_its_place(value):
     with pytest.raises(InputError, match="column 'pay', row 1"):
