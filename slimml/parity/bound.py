@@ -1,0 +1,264 @@
+"""How far rounding may carry: a forward error bound for every node, beside its value.
+
+For each node, `bound` says how far a correct implementation's answer may be from `evaluate`'s, cell by cell:
+
+    exact steps (routing, selection, one correctly rounded operation on exact inputs, sums of leaves): 0
+    a sum of terms: 4 eps x the sum of |terms|, plus what came in, carried through
+    a smooth function f: |f'| x what came in, plus 4 eps |y|
+
+(DESIGN §7; Higham, Accuracy and Stability of Numerical Algorithms, §3.1.) Ranks and codes are always exact: which way a
+row goes is never a matter of rounding. For labels the bound is a mask: where the margin lies inside of the bounds.
+
+None stands for a bound of 0 everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from slimml.errors import InternalError
+from slimml.ir.csr import Csr
+from slimml.ir.graph import Graph
+from slimml.ir.node import Node, Value
+from slimml.options import ROUNDING_EPS
+from slimml.parity.compare import Bounds
+
+Bound = Any  # Value | None, but rules are written for what their op takes
+Rule = Callable[[Any, list[Any], list[Bound], Any], Bound]
+
+UNIT = ROUNDING_EPS * float(np.finfo(np.float64).eps)
+# Below the smallest normal number relative errors mean nothing; a few units of the smallest denormal are allowed.
+_TINY = 4 * 5e-324
+
+RULES: dict[str, Rule] = {}
+
+
+def bounds(graph: Graph, values: Mapping[Node, Value]) -> Bounds:
+    """The bounds of every output, given the values of all nodes: one array per block, bool where it holds labels."""
+    found: dict[Node, Bound] = {}
+    for node in graph.nodes():
+        if node in values:
+            found[node] = _bound(node, [values[x] for x in node.inputs], [found[x] for x in node.inputs], values[node])
+    outputs = {}
+    for output in graph.outputs:
+        blocks = [_finished(values[n], found[n], bool(output.labels)) for n in output.nodes if n in found]
+        outputs[output.name] = tuple(blocks)
+    return outputs
+
+
+def added(one: Bounds, other: Bounds) -> Bounds:
+    """The bounds within which two computations, each within its own bounds, are of each other."""
+    return {name: tuple(_sum(a, b) for a, b in zip(blocks, other[name], strict=True)) for name, blocks in one.items()}
+
+
+def _sum(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return np.asarray(a | b if a.dtype == np.bool_ else a + b)
+
+
+def _bound(node: Node, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    name = type(node).__name__
+    if name in RULES:
+        with np.errstate(all="ignore"):
+            return RULES[name](node, inputs, incoming, value)
+    if any(b is not None for b in incoming):
+        raise InternalError(f"parity has no error bound for {name}")
+    return None
+
+
+def _finished(value: Any, bound: Bound, labels: bool) -> np.ndarray | None:
+    dense = bound.toarray() if isinstance(bound, Csr) else bound
+    if labels:
+        return np.zeros(value.shape, dtype=bool) if dense is None else dense.astype(bool)
+    # A NaN bound comes of terms that overflow or cancel as infinities: no answer is too far off.
+    return None if dense is None else np.where(np.isnan(dense), np.inf, dense)
+
+
+def _rule(*names: str) -> Callable[[Rule], Rule]:
+    def register(rule: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, rule))
+        return rule
+
+    return register
+
+
+def _data(value: Value) -> np.ndarray:
+    return value.data if isinstance(value, Csr) else value
+
+
+def _like(value: Value, data: np.ndarray) -> Value:
+    return value.with_data(data) if isinstance(value, Csr) else data
+
+
+def _rounded(value: Value, carried: np.ndarray) -> Value:
+    # One more correctly rounded operation: exact on what is exact, another rounding where the input already moved.
+    y = np.abs(_data(value))
+    unit = UNIT if y.dtype != np.float32 else ROUNDING_EPS * float(np.finfo(np.float32).eps)
+    return _like(value, np.where(carried > 0, carried + unit * y, 0.0))
+
+
+def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
+    return vector[value.indices] if isinstance(value, Csr) else vector
+
+
+@_rule("Rank", "Lookup", "Recode", "OneHot", "IsMissing", "Input", "Constant", "Forest")
+def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    return None
+
+
+@_rule("Guard", "Clip")
+def _passed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    return incoming[0]
+
+
+@_rule("Cast", "Add", "Subtract")
+def _unscaled(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    return None if bound is None else _rounded(value, _data(bound))
+
+
+@_rule("Select", "Dense")
+def _moved(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    return None if bound is None else node.evaluate(bound)
+
+
+@_rule("Concat")
+def _beside(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if all(b is None for b in incoming):
+        return None
+    dense = np.concatenate([_dense(b, x) for x, b in zip(inputs, incoming, strict=True)], axis=1)
+    return value.with_data(dense[value.rows(), value.indices]) if isinstance(value, Csr) else dense
+
+
+def _dense(bound: Bound, value: Value) -> np.ndarray:
+    if bound is None:
+        return np.zeros(value.shape)
+    return bound.toarray() if isinstance(bound, Csr) else bound
+
+
+@_rule("FillMissing")
+def _filled(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    if bound is None:
+        return None
+    return np.where(np.isnan(bound) & ~np.isnan(value), 0.0, bound)
+
+
+@_rule("Multiply")
+def _multiplied(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    if bound is None:
+        return None
+    return _rounded(value, _carried(_data(bound), np.abs(_per_column(value, node.value))))
+
+
+@_rule("Divide")
+def _divided(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    if bound is None:
+        return None
+    return _rounded(value, _carried(_data(bound), 1.0 / np.abs(_per_column(value, node.value))))
+
+
+def _carried(bound: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    return np.where(bound > 0, bound * factor, 0.0)
+
+
+@_rule("Affine")
+def _affine(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x = inputs[0]
+    own = UNIT * (np.abs(x * node.scale) + np.abs(node.shift))
+    return own if incoming[0] is None else own + _carried(_data(incoming[0]), np.abs(node.scale))
+
+
+@_rule("Linear")
+def _linear(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x, weights = inputs[0], np.abs(node.weights)
+    terms = _product(_like(x, np.abs(_data(x))), weights)
+    # Another order of summation, or another kernel, may underflow where this one does not.
+    own = UNIT * (terms + np.abs(node.bias)) + _TINY * weights.shape[1]
+    return own if incoming[0] is None else own + _product(incoming[0], weights)
+
+
+def _product(x: Value, weights: np.ndarray) -> np.ndarray:
+    return x.matmul(weights.T) if isinstance(x, Csr) else x @ weights.T
+
+
+@_rule("Sigmoid")
+def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    bound = incoming[0]
+    # |f'| = y (1 - y) <= 1/4, and y grows by less than exp(bound) over an interval of that width.
+    return own if bound is None else own + np.minimum(_data(bound) / 4, value * np.expm1(_data(bound)))
+
+
+@_rule("Exp")
+def _exp(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    return own if incoming[0] is None else own + value * np.expm1(_data(incoming[0]))
+
+
+@_rule("Log")
+def _log(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = np.where(np.isfinite(value), UNIT * np.abs(value), 0.0)
+    if incoming[0] is None:
+        return own
+    x, bound = inputs[0], _data(incoming[0])
+    below = -np.log1p(-bound / x)
+    return own + np.where(bound == 0, 0.0, np.where(bound < x, below, np.inf))
+
+
+@_rule("Softmax")
+def _softmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x = inputs[0]
+    top = x.max(axis=1)[:, None]
+    moved = UNIT * (np.abs(x) + np.abs(top))
+    if incoming[0] is not None:
+        bound = _data(incoming[0])
+        moved = moved + bound + bound.max(axis=1)[:, None]
+    share = np.expm1(moved) + UNIT
+    total = (value * share).sum(axis=1)[:, None] + UNIT
+    return value * (share + total + share * total + UNIT) + _TINY
+
+
+@_rule("NormalizeRows")
+def _normalized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x = inputs[0]
+    bound = np.zeros(x.shape) if incoming[0] is None else _data(incoming[0])
+    moved = (bound + UNIT * np.abs(x)).sum(axis=1)[:, None]
+    total = np.abs(x.sum(axis=1))[:, None]
+    carried = (bound + np.abs(value) * moved) / (total - moved) + UNIT * np.abs(value)
+    # A total inside of its own bound may be 0 on the other side, which answers a uniform row.
+    unsure = np.where(bound.sum(axis=1)[:, None] > 0, 1.0, 0.0)
+    return np.where(total > moved, carried, unsure)
+
+
+@_rule("Complement")
+def _complement(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    return None if bound is None else _rounded(value, np.concatenate([_data(bound)] * 2, axis=1))
+
+
+@_rule("ArgMax")
+def _argmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    x, bound = inputs[0], _data(incoming[0])
+    winner = np.take_along_axis(x, value, axis=1)
+    reach = np.take_along_axis(bound, value, axis=1) + bound
+    close = (reach > 0) & ~(winner - x > reach)
+    np.put_along_axis(close, value, False, axis=1)
+    return np.asarray(close.any(axis=1)[:, None])
+
+
+@_rule("IsPositive")
+def _positive(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    bound = _data(incoming[0])
+    return np.asarray((bound > 0) & ~(np.abs(inputs[0]) > bound))

@@ -1,0 +1,251 @@
+"""The original in a process of its own, which alone unpickles the model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from slimml.parity import worker
+from slimml.parity.answers import Answers
+from slimml.parity.reference import How, NoReference, Reference, ReferenceFailedError, RowsRefusedError
+from slimml.parity.rows import RawRows
+
+LOAD_SECONDS, CALL_SECONDS = 300.0, 300.0
+# Address space, not memory in use: numpy and its BLAS reserve far more than they touch.
+_BASE_MEMORY, _MEMORY_PER_BYTE = 16 << 30, 12
+_WAY_OUT = "--reference-python takes another Python"
+
+
+@dataclass(slots=True)
+class ProcessReference:
+    """The original in a child process, which holds the only copy of the unpickled model."""
+
+    process: subprocess.Popen[bytes]
+    how: How
+    stderr: IO[bytes]
+    only: RawRows | None = None
+    call_seconds: float = CALL_SECONDS
+    versions: dict[str, str] = field(default_factory=dict)
+    class_name: str = ""
+
+    @classmethod
+    def start(
+        cls,
+        model: bytes | str | os.PathLike[str],
+        *,
+        select: str = "",
+        python: str | None = None,
+        trust: bool = False,
+        load_seconds: float = LOAD_SECONDS,
+        call_seconds: float = CALL_SECONDS,
+        memory: int | None = None,
+    ) -> ProcessReference:
+        """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
+        size = len(model) if isinstance(model, bytes) else os.path.getsize(model)
+        environment = {**os.environ, "SLIMML_WORKER_MEMORY": str(memory or _BASE_MEMORY + _MEMORY_PER_BYTE * size)}
+        if trust:
+            # A trusted model's own classes are usually importable from where the user stands.
+            environment["SLIMML_WORKER_PATH"] = os.getcwd()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        command = [python or sys.executable, str(Path(worker.__file__).resolve())]
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
+            )
+        except OSError as error:
+            stderr.close()
+            raise ReferenceFailedError(f"{command[0]} cannot be started: {error.strerror}") from None
+        reference = cls(process, "reference-python" if python else "process", stderr, call_seconds=call_seconds)
+        data, path = (model, None) if isinstance(model, bytes) else (None, os.path.abspath(model))
+        try:
+            reply, _ = reference._ask(("load", data, path, select), load_seconds, "load the model")
+        except ReferenceFailedError:
+            reference.close()
+            raise
+        reference.versions, reference.class_name = reply["versions"], reply["class"]
+        return reference
+
+    @property
+    def library_version(self) -> str | None:
+        """The release that answers."""
+        return next(iter(self.versions.values()), None)
+
+    @property
+    def sentence(self) -> str:
+        """What the report says."""
+        said = ", ".join(f"{name} {version}" for name, version in self.versions.items()) or "its library"
+        return f"compared with the original, run by {said} in a process of its own"
+
+    def answers(self, rows: RawRows, outputs: Sequence[str]) -> Answers:
+        """Its answers. Raises RowsRefusedError, ReferenceFailedError."""
+        message = ("answer", list(outputs), rows.shape, plain(rows))
+        reply, blobs = self._ask(message, self.call_seconds, f"answer {len(rows)} rows")
+        if "refused" in reply:
+            raise RowsRefusedError(reply["refused"])
+        read = iter(blobs)
+        return {
+            name: tuple(undescribed(description, next(read)) for description in reply["answers"][name])
+            for name in outputs
+        }
+
+    def timing(self, rows: RawRows, method: str = "predict", seconds: float = 2.0) -> dict[str, Any] | None:
+        """As of any reference; None where it did not come to an end."""
+        message = ("time", method, plain(rows), rows.schema.named, rows.records(256), seconds)
+        try:
+            reply, _ = self._ask(message, self.call_seconds + 10 * seconds, "be timed")
+        except ReferenceFailedError:
+            return None
+        return reply
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.stderr):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+    def __enter__(self) -> ProcessReference:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, message: tuple[Any, ...], seconds: float, what: str) -> tuple[dict[str, Any], list[bytes]]:
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self.process.kill()
+
+        timer = threading.Timer(seconds, expire)
+        timer.start()
+        try:
+            send, receive = self.process.stdin, self.process.stdout
+            assert send is not None and receive is not None  # both are pipes
+            worker.write_frame(send, pickle.dumps(message, protocol=4))
+            send.flush()
+            head = json.loads(worker.read_frame(receive))
+            return head["reply"], [worker.read_frame(receive) for _ in range(head["blobs"])]
+        except (EOFError, OSError, ValueError):
+            raise ReferenceFailedError(self._why(expired.is_set(), seconds, what)) from None
+        finally:
+            timer.cancel()
+
+    def _why(self, expired: bool, seconds: float, what: str) -> str:
+        if expired:
+            return f"the original did not {what} within {seconds:g} s"
+        code = self.process.wait()
+        last = self._last_words()
+        if code < 0:
+            return f"the process of the original died of signal {-code} when it was to {what}{last}"
+        return f"the original could not {what}{last}"
+
+    def _last_words(self) -> str:
+        self.stderr.seek(0)
+        lines = self.stderr.read()[-4000:].decode(errors="replace").strip().splitlines()
+        return f": {lines[-1].strip()}" if lines else ""
+
+
+def plain(rows: RawRows) -> list[tuple[str, str, str, Any]]:
+    """The columns without numpy, whose pickles differ between releases."""
+    return [(n, k, d, v.tolist() if isinstance(v, np.ndarray) else v) for n, k, d, v in rows.described()]
+
+
+def undescribed(description: Mapping[str, Any], data: bytes) -> np.ndarray:
+    """The array that `worker.described` described; nothing is unpickled. Raises ValueError."""
+    shape = tuple(int(n) for n in description["shape"])
+    if description["dtype"] != "O":
+        dtype = np.dtype(description["dtype"])
+        if dtype.kind not in "biuf":
+            raise ValueError(f"an answer of dtype {dtype}")
+        return np.frombuffer(data, dtype=dtype).reshape(shape)
+    cells = [_untagged(cell) for cell in json.loads(data)]
+    if str(description.get("was", ""))[1:2] == "U":
+        return np.array(cells, dtype=str).reshape(shape)
+    out = np.empty(len(cells), dtype=object)
+    out[:] = cells
+    return out.reshape(shape)
+
+
+def _untagged(cell: Any) -> Any:
+    if not isinstance(cell, dict):
+        return cell
+    if "i" in cell:
+        return int(cell["i"])
+    return float.fromhex(cell["f"]) if "f" in cell else cell["r"]
+
+
+def open_reference(
+    model: bytes | str | os.PathLike[str],
+    versions: Mapping[str, str],
+    unknown: Sequence[str],
+    *,
+    select: str = "",
+    trust: bool = False,
+    python: str | None = None,
+) -> Reference:
+    """The original of a file, or why it is not run.
+
+    `versions`: the releases that wrote it; `unknown`: the names in it that are not known to be harmless. It is loaded
+    only where each of them is known or `trust` is given, and only by the same minor release of its library.
+    """
+    if unknown and not trust:
+        listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        return NoReference(f"the file names what is not known to be harmless ({listed}); --trust runs it")
+    if python is None and (reason := why_not_installed(versions)):
+        return NoReference(reason)
+    try:
+        reference = ProcessReference.start(model, select=select, python=python, trust=trust)
+    except ReferenceFailedError as error:
+        return NoReference(str(error))
+    for library, written in versions.items():
+        running = reference.versions.get(library)
+        if running is not None and _minor(running) != _minor(written):
+            reference.close()
+            return NoReference(_wrong_release(library, written, running))
+    return reference
+
+
+def why_not_installed(versions: Mapping[str, str]) -> str | None:
+    """Why the releases that wrote a file cannot run here, or None; nothing is imported."""
+    for library, written in versions.items():
+        running = _installed(library)
+        if running is None:
+            return f"{library} {written} wrote the file and is not installed here; {_WAY_OUT}"
+        if _minor(running) != _minor(written):
+            return _wrong_release(library, written, running)
+    return None
+
+
+def _installed(library: str) -> str | None:
+    names = {"xgboost": ("xgboost", "xgboost-cpu")}.get(library, (library,))
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _wrong_release(library: str, written: str, running: str) -> str:
+    return f"{library} {written} wrote the file and {running} would run it; {_WAY_OUT}"
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
