@@ -76,7 +76,7 @@ def _subarray(machine: Machine, subarray: Any, item: int) -> DType:
 def _structured(machine: Machine, names: Any, fields: Any, item: int) -> DType:
     if type(names) is not tuple or type(fields) is not dict or len(names) > _MOST_FIELDS or item > _LARGEST_ITEM:
         raise machine.corrupt("a dtype's fields have an unknown shape")
-    formats, offsets = [], []
+    formats, offsets, titles = [], [], []
     for name in names:
         entry = fields.get(name) if type(name) is str else None
         if type(entry) is not tuple or len(entry) not in (2, 3) or type(entry[1]) is not int:
@@ -87,7 +87,9 @@ def _structured(machine: Machine, names: Any, fields: Any, item: int) -> DType:
             raise machine.corrupt(f"the field {name[:60]!r} lies outside of its item")
         formats.append(part)
         offsets.append(entry[1])
-    return np.dtype({"names": list(names), "formats": formats, "offsets": offsets, "itemsize": item})
+        titles.append(entry[2] if len(entry) == 3 and type(entry[2]) is str else None)
+    layout = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": item}
+    return np.dtype({**layout, "titles": titles} if any(titles) else layout)  # type: ignore[call-overload, no-any-return]
 
 
 def _with_unit(machine: Machine, base: DType, metadata: Any) -> DType:
@@ -191,7 +193,8 @@ def _numbers(machine: Machine, content: Any, dtype: DType, count: int) -> Array:
     context = machine.context
     if type(content) is bytearray or (not flat.flags.aligned and context.copied + flat.nbytes <= _COPIED):
         context.copied += flat.nbytes
-        flat = flat.copy()
+        # Copied as bytes: ndarray.copy leaves the padding between fields to chance.
+        flat = np.frombuffer(bytes(content), dtype)
     return flat
 
 

@@ -17,6 +17,7 @@ _NOT_MODELS = frozenset(
         *("logging", "random", "enum", "_io", "io", "joblib"),
     ]
 )
+_HOLDERS = (Record, dict, list, tuple, np.ndarray)
 _DEEPEST = 8
 _MOST = 1000
 
@@ -46,15 +47,17 @@ def is_model(value: object) -> bool:
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
+    """Where a model may stand in `value`: the parts that are Records or containers, by name."""
+    pairs: Any = ()
     if type(value) is dict:
-        return [(str(key), part) for key, part in value.items() if type(key) in (str, int)]
-    if type(value) is Record and value.pairs:
-        return [(str(key), part) for key, part in value.pairs if type(key) in (str, int)]
-    if type(value) in (list, tuple):
-        return [(str(i), part) for i, part in enumerate(value) if type(part) in (Record, dict, list, tuple)]
-    if type(value) is np.ndarray and value.dtype.hasobject:
-        return [(str(i), part) for i, part in enumerate(value.flat) if type(part) is Record]
-    return []
+        pairs = value.items()
+    elif type(value) is Record:
+        pairs = value.pairs
+    elif type(value) in (list, tuple):
+        pairs = enumerate(value)
+    elif type(value) is np.ndarray and value.dtype.hasobject:
+        pairs = enumerate(value.flat)
+    return [(str(key), part) for key, part in pairs if type(part) in _HOLDERS and type(key) in (str, int)]
 
 
 def choose(root: Any, select: str | None) -> tuple[str, Any]:
@@ -85,9 +88,7 @@ def _follow(root: Any, select: str) -> Any:
     while rest:
         steps = dict(_parts(value))
         if type(value) is Record:
-            steps = {**steps, **value.fields}
-        elif type(value) in (list, tuple):
-            steps = {str(i): part for i, part in enumerate(value)}
+            steps.update(value.fields)
         # Keys may hold dots themselves, so the longest that fits wins.
         fits = [step for step in steps if rest == step or rest.startswith(f"{step}.")]
         if not fits:

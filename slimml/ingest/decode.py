@@ -19,6 +19,7 @@ _i32 = struct.Struct("<i").unpack_from
 _f64 = struct.Struct(">d").unpack_from
 # Nested pickles are read by recursion; honest ones are one or two levels deep.
 _DEEPEST_NESTING = 16
+_WIDEST_MEMO_GAP = 1 << 16
 
 
 def decode(data: Source, context: Context, pos: int = 0) -> tuple[Any, int]:
@@ -62,10 +63,12 @@ def run(machine: Machine) -> Any:
 
 def _run(machine: Machine) -> Any:
     # One long loop on purpose: local variables and the commonest opcodes first are what keep it on par with the C
-    # machine for real models. Everything rare is in opcodes.RARE.
+    # machine for real models; so is taking a MEMOIZE together with the instruction before it. The rest is in
+    # opcodes.RARE.
     data, size, memo, limits = machine.data, machine.size, machine.memo, machine.limits
     stack, metastack, pos = machine.stack, machine.metastack, machine.pos
     handlers = RARE
+    value: Any
     try:
         for _ in repeat(None, limits.opcodes):
             op = data[pos]
@@ -76,8 +79,15 @@ def _run(machine: Machine) -> Any:
                 end = pos + 1 + data[pos]
                 if end > size:
                     raise machine.too_long(end, pos)
-                stack.append(str(data[pos + 1 : end], "utf-8", "surrogatepass"))
+                try:
+                    value = data[pos + 1 : end].decode()
+                except UnicodeDecodeError:
+                    value = data[pos + 1 : end].decode("utf-8", "surrogatepass")
+                stack.append(value)
                 pos = end
+                if data[pos] == 0x94:
+                    memo[len(memo)] = value
+                    pos += 1
             elif op == 0x68:  # BINGET
                 stack.append(memo[data[pos]])
                 pos += 1
@@ -109,11 +119,18 @@ def _run(machine: Machine) -> Any:
                 end = pos + 1 + data[pos]
                 if end > size:
                     raise machine.too_long(end, pos)
-                stack.append(bytes(data[pos + 1 : end]))
+                value = bytes(data[pos + 1 : end])
+                stack.append(value)
                 pos = end
+                if data[pos] == 0x94:
+                    memo[len(memo)] = value
+                    pos += 1
             elif op == 0x86:  # TUPLE2
-                second = stack.pop()
-                stack[-1] = (stack[-1], second)
+                value = stack.pop()
+                stack[-1] = value = (stack[-1], value)
+                if data[pos] == 0x94:
+                    memo[len(memo)] = value
+                    pos += 1
             elif op == 0x52:  # REDUCE
                 arguments = stack.pop()
                 machine.pos = pos
@@ -161,6 +178,8 @@ def _result(machine: Machine, stack: list[Any]) -> Any:
     if len(machine.memo) > machine.limits.memo:
         raise LimitError(f"more than {machine.limits.memo} remembered objects")
     value = stack.pop()
+    if machine.memo and max(machine.memo) > 2 * len(machine.memo) + _WIDEST_MEMO_GAP:
+        machine.context.warnings.append("objects are numbered with gaps, as no pickler does")
     if stack or machine.metastack:
         raise machine.corrupt("values are left over at the end of the pickle")
     if type(value) is Unfinished:

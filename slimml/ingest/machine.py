@@ -82,8 +82,12 @@ class Machine:
             raise self.truncated() if self.pos + longest > self.size else self.corrupt("a line has no end")
         text = bytes(self.data[self.pos : end])
         self.pos = end + 1
-        # Files that went through a text-mode checkout have \r\n here.
-        return text[:-1] if text.endswith(b"\r") else text
+        if text.endswith(b"\r"):
+            warning = "lines end in CR LF: the file went through a text-mode copy or checkout"
+            if warning not in self.context.warnings:
+                self.context.warnings.append(warning)
+            return text[:-1]
+        return text
 
     def raw(self, count: int) -> bytes | memoryview:
         """The next `count` bytes: a view where they are the content of an array, else a copy."""

@@ -12,7 +12,7 @@ from slimml.errors import LimitError, UntrustedError
 from slimml.ingest.keys import check_keys
 from slimml.ingest.machine import Machine
 from slimml.ingest.record import Record, Symbol
-from slimml.ingest.values import finish, instance, reduce
+from slimml.ingest.values import finish, instance, name_of_made_class, reduce
 
 _u64 = struct.Struct("<Q").unpack_from
 _INTEGER = re.compile(rb"[+-]?[0-9]+L?\Z")
@@ -22,10 +22,12 @@ _ONLY_TEXT = {str}
 
 def call(machine: Machine, function: object, arguments: object) -> Any:
     """REDUCE: nothing is called; a Record or one of the values that values.py lists is made."""
-    if type(function) is not Symbol:
-        raise UntrustedError("the file calls something that is not a global", offset=machine.pos)
     if type(arguments) is not tuple:
         raise machine.corrupt("a call's arguments are not a tuple")
+    if type(function) is not Symbol:
+        if name_of_made_class(function) is not None:
+            return instance(machine, function, arguments, {})
+        raise UntrustedError("the file calls something that is not a global", offset=machine.pos)
     machine.context.called.add(function)
     return reduce(machine, function, arguments)
 

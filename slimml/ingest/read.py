@@ -12,6 +12,7 @@ from slimml.ingest import formats
 from slimml.ingest.container import Opened, open_source
 from slimml.ingest.containers import choose
 from slimml.ingest.decode import decode
+from slimml.ingest.hazards import hazards
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
@@ -89,11 +90,13 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
     records = survey(root, limits)
     check_structure(records)
     versions, warnings = versions_in(records)
-    warnings += context.warnings
+    warnings += context.warnings + hazards(records)
     doubtful = [i.path for i in imports if i.verdict != HARMLESS]
     if doubtful:
         listed = ", ".join(doubtful[:10]) + (f" and {len(doubtful) - 10} more" if len(doubtful) > 10 else "")
         warnings.append(f"names that are not known from honest models, none of them imported or called: {listed}")
+    if not records:
+        warnings.append(f"the file holds no model, only a value of type {type(root).__name__}")
     return Ingested(root, "", 0, imports, versions, warnings)
 
 

@@ -26,8 +26,14 @@ _NUMERIC = ("numpy._core.numeric", "numpy.core.numeric")
 _UFUNC_HOMES = ("numpy", "numpy.core", "numpy.core.umath", "numpy.core._multiarray_umath", "numpy.core.numeric")
 _UFUNCS = frozenset(name for name, value in vars(np).items() if isinstance(value, np.ufunc))
 _INDEXES = ("Index", "Int64Index", "UInt64Index", "Float64Index")
-# Functions that make a class from its source in the stream; what they make is a class that no file on disk defines.
-_CLASS_MAKERS = ("_make_skeleton_class", "_create_type", "_make_skeleton_enum")
+# cloudpickle and dill write classes as calls: of the maker, with the class's name at that place of its arguments. What
+# is made is named `<by value>`, so that it is never taken for a class of that name which a library defines.
+_CLASS_MAKERS = {
+    **{("cloudpickle.cloudpickle", name): 1 for name in ("_make_skeleton_class", "_make_skeleton_enum")},
+    **{(module, "_create_type"): 1 for module in ("dill._dill", "dill.dill")},
+    **{(module, "_load_type"): 0 for module in ("dill._dill", "dill.dill")},
+    ("cloudpickle.cloudpickle", "_builtin_type"): 0,
+}
 _JOBLIB = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 BY_VALUE = "<by value>"
 
@@ -42,8 +48,9 @@ def reduce(machine: Machine, function: Symbol, args: tuple[Any, ...]) -> Any:
 
 def instance(machine: Machine, cls: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The object that NEWOBJ makes of `cls`, before its state."""
-    if type(cls) is Record and cls.name in _CLASS_MAKERS and len(cls.args) > 1 and type(cls.args[1]) is str:
-        return Record(BY_VALUE, cls.args[1], args, kwargs)
+    made = name_of_made_class(cls)
+    if made is not None:
+        return Record(BY_VALUE, made, args, kwargs)
     if type(cls) is not Symbol:
         raise UntrustedError("an object's class is not a global", offset=machine.pos)
     machine.context.classes.add(cls)
@@ -53,6 +60,16 @@ def instance(machine: Machine, cls: object, args: tuple[Any, ...], kwargs: dict[
     if layout is not None:
         return Unfinished("sparse matrix", layout, machine.next_memo_key())
     return Record(cls.module, cls.name, args, kwargs)
+
+
+def name_of_made_class(cls: object) -> str | None:
+    """The name of a class that the file itself holds, as cloudpickle and dill write them; None for all else."""
+    if type(cls) is not Record:
+        return None
+    place = _CLASS_MAKERS.get((cls.module, cls.name))
+    if place is None or place >= len(cls.args) or type(cls.args[place]) is not str:
+        return None
+    return str(cls.args[place])
 
 
 def finish(machine: Machine, target: object, state: Any) -> None:
