@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slimml.backends.base import Backend
+from slimml.backends.onnx.backend import OnnxBackend
 from slimml.backends.portable import PortableBackend
 from slimml.backends.treelite import TreeliteBackend
 
-BACKENDS: tuple[Backend, ...] = (PortableBackend(), TreeliteBackend())
+BACKENDS: tuple[Backend, ...] = (PortableBackend(), OnnxBackend(), TreeliteBackend())

@@ -23,7 +23,7 @@ def random_trees(
 ) -> Trees:
     """A forest whose splits, directions, sets and leaves are drawn from `seed`; `sets` is the number of sets."""
     rng = np.random.default_rng(seed)
-    columns = {name: [] for name in ("feature", "cut", "right", "flags")}
+    columns: dict[str, list[int]] = {name: [] for name in ("feature", "cut", "right", "flags")}
     roots = []
     for _ in range(count):
         roots.append(len(columns["feature"]))

@@ -8,6 +8,7 @@ from slimml.artifact.manifest import Manifest
 from slimml.artifact.read import read_artifact
 from slimml.artifact.write import encode_artifact
 from slimml.backends.base import Backend, Payload
+from slimml.ir.csr import Csr
 from slimml.ir.forest import IN_SET, Trees
 from slimml.ir.graph import Graph, Output, evaluate
 from slimml.ir.node import Node
@@ -67,8 +68,8 @@ def rows_for(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
 def reference(graph: Graph, blocks: dict[str, np.ndarray], name: str = "transform") -> np.ndarray:
     """What `evaluate` answers."""
     node = graph.output(name).nodes[0]
-    value: np.ndarray = evaluate([node], {n: blocks[n.kind] for n in graph.inputs()})[node]
-    return value
+    value = evaluate([node], {n: blocks[n.kind] for n in graph.inputs()})[node]
+    return value.toarray() if isinstance(value, Csr) else value
 
 
 def compiled(backend: Backend, graph: Graph, threads: int | None = None) -> PortableEngine:

@@ -107,7 +107,7 @@ def _skeleton(outputs: int, width: int, leading: list[tuple[int, list[float]]], 
     count = len(leading) + trees.count
     vector = outputs > 1 and not len(trees.targets)
     classes = [t for t, _ in leading] + (trees.targets.tolist() or [-1] * trees.count)
-    builder = ModelBuilder(
+    builder: Any = ModelBuilder(
         threshold_type="float64",
         leaf_output_type="float64",
         metadata=Metadata(
@@ -137,7 +137,8 @@ def _skeleton(outputs: int, width: int, leading: list[tuple[int, list[float]]], 
 def _in_set(trees: Trees) -> np.ndarray:
     from slimml.ir.forest import IN_SET
 
-    return (trees.flags & IN_SET) != 0
+    in_set: np.ndarray = (trees.flags & IN_SET) != 0
+    return in_set
 
 
 def _columns(trees: Trees, thresholds: np.ndarray) -> Columns:

@@ -1,0 +1,231 @@
+"""Each op on numbers in ONNX's operators, by its class. A csr block is written out: dense here.
+
+Arithmetic is elementwise IEEE 754 in the dtype of the block, so bit for bit numpy's; sums of products and exponentials
+are not (`ROUNDING_OPS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from slimml.backends.onnx import forest
+from slimml.backends.onnx.program import Program
+from slimml.backends.onnx.protobuf import ELEMENT
+from slimml.ir.node import Node
+from slimml.ir.ops import columns, heads, models, numeric
+from slimml.ir.ops.categories import Lookup, OneHot, Recode
+
+# What onnxruntime answers in other last bits than numpy and the C library do.
+ROUNDING_OPS = (heads.Sigmoid, heads.Exp, heads.Log, heads.Softmax, heads.NormalizeRows, models.Linear)
+
+Rule = Callable[["Scope", Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a rule writes to, and the tensors of the nodes so far."""
+
+    program: Program
+    tensors: dict[Node, str]
+
+    def op(self, type: str, *inputs: str, **attributes: Any) -> str:
+        """Append an operator."""
+        return self.program.op(type, *inputs, **attributes)
+
+    def const(self, value: Any, dtype: str | None = None) -> str:
+        """A constant tensor."""
+        return self.program.constant(np.asarray(value, dtype=dtype))
+
+    def x(self, node: Node) -> str:
+        """The tensor of the node's only input."""
+        return self.tensors[node.inputs[0]]
+
+    def cast(self, name: str, source: str, target: str) -> str:
+        """The tensor in another dtype; itself where it has it."""
+        return name if source == target else self.op("Cast", name, to=ELEMENT[target])
+
+
+def expressible(node: Node) -> bool:
+    """Whether there is a rule for a node on dense numbers."""
+    numbers = all(x.type.numeric for x in node.inputs) and node.type.numeric
+    if isinstance(node, numeric.IsMissing | numeric.FillMissing):
+        return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
+    return numbers and type(node) in RULES
+
+
+def lower(scope: Scope, node: Node) -> None:
+    """Append what computes a node."""
+    scope.tensors[node] = RULES[type(node)](scope, node)
+
+
+def _select(scope: Scope, node: columns.Select) -> str:
+    return scope.op("Gather", scope.x(node), scope.const(node.index), axis=1)
+
+
+def _concat(scope: Scope, node: columns.Concat) -> str:
+    parts = [scope.cast(scope.tensors[x], x.type.dtype, node.type.dtype) for x in node.inputs if x.type.width]
+    return scope.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _cast(scope: Scope, node: columns.Cast) -> str:
+    return scope.cast(scope.x(node), node.source.dtype, node.dtype)
+
+
+def _same(scope: Scope, node: Node) -> str:
+    return scope.x(node)
+
+
+def _constant(scope: Scope, node: columns.Constant) -> str:
+    rows = scope.op("Shape", scope.x(node), start=0, end=1)
+    shape = scope.op("Concat", rows, scope.const([len(node.value)], "int64"), axis=0)
+    return scope.op("Expand", scope.const(node.value[None, :]), shape)
+
+
+def _with_vector(operator: str) -> Rule:
+    return lambda scope, node: scope.op(operator, scope.x(node), scope.const(node.value))
+
+
+def _affine(scope: Scope, node: numeric.Affine) -> str:
+    return scope.op("Add", scope.op("Mul", scope.x(node), scope.const(node.scale)), scope.const(node.shift))
+
+
+def _clip(scope: Scope, node: numeric.Clip) -> str:
+    # Not ONNX's Clip, which leaves open what becomes of NaN.
+    x, low, high = scope.x(node), scope.const(node.low, node.type.dtype), scope.const(node.high, node.type.dtype)
+    raised = scope.op("Where", scope.op("LessOrEqual", x, low), low, x)
+    return scope.op("Where", scope.op("GreaterOrEqual", raised, high), high, raised)
+
+
+def _missing(scope: Scope, node: numeric.IsMissing | numeric.FillMissing) -> str:
+    x, dtype, sentinel = scope.x(node), node.source.dtype, node.sentinel
+    if isinstance(sentinel, float) and isnan(sentinel) and dtype.startswith("float"):
+        return scope.op("IsNaN", x)
+    if sentinel is None or sentinel != sentinel:
+        return scope.op("Less", scope.cast(x, dtype, "float64"), scope.const(-np.inf))  # never
+    common = dtype if dtype.startswith("float") else "float64"
+    return scope.op("Equal", scope.cast(x, dtype, common), scope.const(sentinel, common))
+
+
+def _fill(scope: Scope, node: numeric.FillMissing) -> str:
+    fill = scope.const(list(node.fill), node.type.dtype)
+    return scope.op("Where", _missing(scope, node), fill, scope.x(node))
+
+
+def _recode(scope: Scope, node: Recode) -> str:
+    at = scope.op("Add", scope.x(node), scope.const(node.offsets[:-1], "int32"))
+    return scope.op("Gather", scope.const(node.values), at)
+
+
+def _one_hot(scope: Scope, node: OneHot) -> str:
+    at = scope.op("Add", scope.x(node), scope.const(node.offsets[:-1], "int32"))
+    target = scope.op("Gather", scope.const(node.targets), at)
+    owner = np.repeat(np.arange(len(node.sizes)), node.sizes)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(node.sizes) - node.sizes, node.sizes)
+    spread = scope.op("Gather", target, scope.const(owner, "int64"), axis=1)
+    return scope.cast(scope.op("Equal", spread, scope.const(within, "int32")), "bool", node.type.dtype)
+
+
+def _number_lookup(scope: Scope, node: Lookup) -> str:
+    x, dtype, codes = scope.x(node), node.source.dtype, []
+    wide = scope.cast(x, dtype, "float64")
+    for c, table in enumerate(node.tables):
+        column = scope.op("Gather", wide, scope.const([c], "int64"), axis=1)
+        codes.append(scope.cast(number_codes(scope, column, table), "int64", "int32"))
+    return scope.op("Concat", *codes, axis=1) if len(codes) > 1 else codes[0]
+
+
+def number_codes(scope: Scope, column: str, table: tuple[object, ...]) -> str:
+    """The codes of a column [n, 1] of doubles in a table, int64 [n, 1]: the first entry that equals, else the end."""
+    keys = np.array([v if isinstance(v, int | float) else np.nan for v in table], dtype=np.float64)
+    hit = scope.op("Equal", column, scope.const(keys[None, :]))
+    if any(isinstance(v, float) and isnan(v) for v in table):
+        is_nan = scope.const(np.array([[isinstance(v, float) and isnan(v) for v in table]]))
+        hit = scope.op("Or", hit, scope.op("And", scope.op("IsNaN", column), is_nan))
+    always = scope.op("Equal", column, column)
+    always = scope.op("Or", always, scope.op("Not", always))
+    every = scope.op("Concat", hit, always, axis=1)
+    return scope.op("ArgMax", scope.op("Cast", every, to=ELEMENT["int32"]), axis=1, keepdims=1)
+
+
+def _linear(scope: Scope, node: models.Linear) -> str:
+    product = scope.op("MatMul", scope.x(node), scope.const(np.ascontiguousarray(node.weights.T)))
+    return scope.op("Add", product, scope.const(node.bias))
+
+
+def _forest(scope: Scope, node: models.Forest) -> str:
+    return forest.emit(scope.program, node, scope.tensors.__getitem__)
+
+
+def _sigmoid(scope: Scope, node: Node) -> str:
+    raised = scope.op("Exp", scope.op("Neg", scope.x(node)))
+    return scope.op("Div", scope.const(1.0), scope.op("Add", raised, scope.const(1.0)))
+
+
+def _exp(scope: Scope, node: Node) -> str:
+    return scope.op("Exp", scope.x(node))
+
+
+def _log(scope: Scope, node: Node) -> str:
+    return scope.op("Log", scope.x(node))
+
+
+def _softmax(scope: Scope, node: Node) -> str:
+    return scope.op("Softmax", scope.x(node), axis=1)
+
+
+def _normalize(scope: Scope, node: Node) -> str:
+    x, one = scope.x(node), scope.const(1.0)
+    total = scope.op("ReduceSum", x, scope.const([1], "int64"), keepdims=1)
+    empty = scope.op("Equal", total, scope.const(0.0))
+    divisor = scope.op("Where", empty, scope.const(float(node.type.width)), total)
+    return scope.op("Div", scope.op("Where", empty, one, x), divisor)
+
+
+def _complement(scope: Scope, node: Node) -> str:
+    return scope.op("Concat", scope.op("Sub", scope.const(1.0), scope.x(node)), scope.x(node), axis=1)
+
+
+def _argmax(scope: Scope, node: Node) -> str:
+    return scope.op("ArgMax", scope.x(node), axis=1, keepdims=1)
+
+
+def _is_positive(scope: Scope, node: heads.IsPositive) -> str:
+    operator = "GreaterOrEqual" if node.or_zero else "Greater"
+    return scope.op("Cast", scope.op(operator, scope.x(node), scope.const(0.0)), to=ELEMENT["int64"])
+
+
+RULES: Mapping[type[Node], Rule] = {
+    columns.Select: _select,
+    columns.Concat: _concat,
+    columns.Cast: _cast,
+    columns.Dense: _same,
+    columns.Constant: _constant,
+    numeric.Add: _with_vector("Add"),
+    numeric.Subtract: _with_vector("Sub"),
+    numeric.Multiply: _with_vector("Mul"),
+    numeric.Divide: _with_vector("Div"),
+    numeric.Affine: _affine,
+    numeric.Clip: _clip,
+    numeric.IsMissing: _missing,
+    numeric.FillMissing: _fill,
+    # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.
+    numeric.Guard: _same,
+    Lookup: _number_lookup,
+    Recode: _recode,
+    OneHot: _one_hot,
+    models.Linear: _linear,
+    models.Forest: _forest,
+    heads.Sigmoid: _sigmoid,
+    heads.Exp: _exp,
+    heads.Log: _log,
+    heads.Softmax: _softmax,
+    heads.NormalizeRows: _normalize,
+    heads.Complement: _complement,
+    heads.ArgMax: _argmax,
+    heads.IsPositive: _is_positive,
+}
