@@ -14,7 +14,19 @@ _MILD = frozenset(
         *("_weakref", "abc", "array", "ast", "base64", "binascii", "bisect", "builtins", "calendar", "cmath"),
         *("codecs", "collections", "contextlib", "copy", "copyreg", "dataclasses", "datetime", "decimal"),
         *("difflib", "enum", "fractions", "functools", "hashlib", "heapq", "html", "inspect", "io", "ipaddress"),
-        *("itertools", "json", "keyword", "locale", "logging", "math", "numbers", "operator", "pathlib", "pprint"),
+        *(
+            "itertools",
+            "json",
+            "keyword",
+            "locale",
+            "logging",
+            "math",
+            "numbers",
+            "operator",
+            "pathlib",
+            "posixpath",
+            "pprint",
+        ),
         *("queue", "random", "re", "sre_compile", "statistics", "string", "struct", "textwrap", "threading"),
         *("time", "token", "types", "typing", "unicodedata", "uuid", "weakref", "zlib", "zoneinfo"),
     ]
@@ -109,7 +121,6 @@ _BUILTINS = {
     "globals": "hands out every name of a module",
     "locals": "hands out every local name",
     "vars": "hands out every attribute of an object",
-    "setattr": "changes any attribute of any object",
     "delattr": "deletes any attribute of any object",
     "exit": "ends the process",
     "quit": "ends the process",
@@ -165,6 +176,7 @@ _NAMES = {
 # never count as harmless; read as data they do nothing.
 _LENDERS = {
     ("builtins", "getattr"): "reads any attribute of any object, so it can hand out any function",
+    ("builtins", "setattr"): "changes any attribute of any object",
     ("builtins", "map"): "calls a function that it is given, later",
     ("builtins", "filter"): "calls a function that it is given, later",
     ("functools", "partial"): "keeps a function and arguments to call it with later",

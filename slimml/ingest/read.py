@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from slimml.errors import CorruptInputError, IngestError
+from slimml.errors import IngestError
 from slimml.ingest import formats
 from slimml.ingest.container import Opened, open_source
 from slimml.ingest.containers import choose
@@ -64,8 +64,10 @@ def read(
     try:
         root, end = decode(opened.data, context)
     except IngestError as e:
+        if _never_was_a_pickle(opened, context):
+            raise formats.unknown(opened.head) from None
         refuse_dangerous(imports_of(context), broken=f"; besides, {e.what}")
-        raise _explained(e, opened, context) from None
+        raise
     ingested = checked(root, context, limits)
     ingested.path, ingested.root = choose(root, select)
     ingested.format, ingested.bytes = format_name(opened, context), opened.size
@@ -75,12 +77,15 @@ def read(
     return ingested
 
 
-def _explained(error: IngestError, opened: Opened, context: Context) -> IngestError:
-    """`error`, or a plainer one where the file never was a pickle."""
+def _never_was_a_pickle(opened: Opened, context: Context) -> bool:
+    """Whether this is a text whose first letter happens to be an instruction of protocol 0."""
     head = opened.head
-    if isinstance(error, CorruptInputError) and head[:1] != b"\x80" and not context.symbols and formats.is_text(head):
-        return formats.unknown(head)
-    return error
+    named = any(_is_dotted(s.module) and _is_dotted(s.name) for s in context.symbols.values())
+    return head[:1] != b"\x80" and not named and formats.is_text(head)
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def checked(root: Any, context: Context, limits: Limits) -> Ingested:
