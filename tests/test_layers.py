@@ -1,6 +1,6 @@
 """Imports go one way: what each part of slimml may import, read from the source and seen in fresh interpreters.
 
-cli > driver > choice > parity, measure > backends > frontends, passes > ingest
+cli > driver > choice > parity, measure > backends > frontends, passes > ingest, tables
     > runtime > plan > ir, artifact > _optional > options, schema > errors
 """
 
@@ -24,7 +24,7 @@ STEPS = (
     ("parity", "measure"),
     ("backends",),
     ("frontends", "passes"),
-    ("ingest",),
+    ("ingest", "tables"),
     ("runtime",),
     ("plan",),
     ("ir", "artifact"),
@@ -45,6 +45,7 @@ AT_THE_TOP = {
     "backends": NUMERICAL,
     "frontends": NUMERICAL,
     "ingest": NUMERICAL,
+    "tables": frozenset({"numpy"}),
     "passes": frozenset({"numpy"}),
     "ir": frozenset({"numpy"}),
     "plan": frozenset({"numpy"}),
