@@ -108,7 +108,8 @@ def _bytes(candidate: CandidateReport) -> float:
 
 
 def _latency(candidate: CandidateReport) -> float:
-    return candidate.timing.from_dict.p50 if candidate.timing is not None else math.inf
+    timed = candidate.timing.from_dict if candidate.timing is not None else None
+    return timed.p50 if timed is not None else math.inf
 
 
 def _seconds_per_row(candidate: CandidateReport) -> float:

@@ -16,21 +16,23 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One row from a frame (or array) and from a dict, and rows a second of a batch."""
+    """One row from a frame (or array) and from a dict (None: not to be had), and rows a second of a batch."""
 
-    from_frame: Percentiles
-    from_dict: Percentiles
+    from_frame: Percentiles | None
+    from_dict: Percentiles | None
     rows_per_s: float
 
     def to_json(self) -> dict[str, Any]:
         """`latency_us` and `rows_per_s`."""
-        latency = {"frame": asdict(self.from_frame), "dict": asdict(self.from_dict)}
+        ways = {"frame": self.from_frame, "dict": self.from_dict}
+        latency = {way: asdict(value) if value is not None else None for way, value in ways.items()}
         return {"latency_us": latency, "rows_per_s": self.rows_per_s}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Timing:
         """From what a reference's `timing` answers."""
-        return cls(Percentiles(**value["frame"]), Percentiles(**value["dict"]), value["rows_per_s"])
+        ways = [Percentiles(**value[way]) if value[way] is not None else None for way in ("frame", "dict")]
+        return cls(ways[0], ways[1], value["rows_per_s"])
 
 
 @dataclass(frozen=True, slots=True)

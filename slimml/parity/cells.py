@@ -1,0 +1,221 @@
+"""Raw values around every cut: what nets and rows are woven from.
+
+For each raw column a list of values (cells) that between them reach every rank that the column can have. Numbers come
+as a sorted run: both sides of each cut, found by bisecting over the ordered floats with the graph's own arithmetic,
+however long the chain in front of the cut. What is tested by identity (missing values, sentinels, categories) is a
+special cell.
+
+This works where each column that a forest reads depends on one raw column. Where it does not (behind a projection), the
+cells are ranks instead of raw values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from slimml.ir.graph import Graph, evaluate
+from slimml.ir.node import Node
+from slimml.ir.ops.models import Forest
+from slimml.ir.ops.ranks import Rank
+from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
+from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
+from slimml.parity.rows import RawRows
+
+UNSEEN = "\u2603 slimml: never seen"
+# A column with up to this many cells keeps all of them as specials, which are exact for any kind of test.
+_ALL_SPECIAL = 256
+_CHUNK = 1 << 14
+_FLOAT32_END = float(np.finfo(np.float32).max)
+_EXTREMES = (0.0, 1.0, -1.0, 5e-324, -5e-324, 1e308, -1e308, _FLOAT32_END, -_FLOAT32_END, np.inf, -np.inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Per raw column (position in the schema): `values`, of which the first `run` are numbers in rising order."""
+
+    values: dict[int, np.ndarray]
+    run: dict[int, int]
+
+    def count(self, column: int) -> int:
+        """Number of cells of a column."""
+        return len(self.values[column])
+
+
+def forests(graph: Graph) -> list[Forest]:
+    """The forests of a graph, in order."""
+    return [n for n in graph.nodes() if isinstance(n, Forest)]
+
+
+def raw_cells(graphs: Sequence[Graph]) -> Cells:
+    """Cells of every raw column that the graphs read, around the cuts of all of them."""
+    cuts: dict[int, list[np.ndarray]] = {}
+    seen: dict[int, Interesting] = {}
+    for graph in graphs:
+        for column, found in boundaries(graph).items():
+            cuts.setdefault(column, []).append(found)
+        for column, noted in interesting(graph).items():
+            seen.setdefault(column, Interesting()).values += noted.values
+            seen[column].tabled |= noted.tabled
+    values, run = {}, {}
+    for column, noted in seen.items():
+        if is_number(graphs[0], column):
+            values[column], run[column] = _number_cells(cuts.get(column, []), noted)
+        else:
+            values[column], run[column] = _category_cells(noted), 0
+    return Cells(values, run)
+
+
+def _number_cells(cuts: list[np.ndarray], noted: Interesting) -> tuple[np.ndarray, int]:
+    given = [float(v) for v in noted.values if isinstance(v, int | float) and v == v]
+    beside = neighbours(np.array(given)) if given else np.zeros(0)
+    around = [neighbours(c) for c in cuts] + [beside, np.array(_EXTREMES), np.array([-0.0])]
+    special = np.unique(np.array(given))
+    order = np.setdiff1d(np.unique(to_order(np.concatenate(around))), to_order(special))
+    values = np.concatenate([from_order(order), special, [np.nan]])
+    return values, len(order) if len(values) > _ALL_SPECIAL else 0
+
+
+def _category_cells(noted: Interesting) -> np.ndarray:
+    found: dict[object, object] = {}
+    for value in [*noted.values, UNSEEN, "", None, -987654321]:
+        key = ("nan",) if value != value else (type(value) is str, value)
+        found.setdefault(key, np.nan if value != value else value)
+    found.setdefault(("nan",), np.nan)
+    out = np.empty(len(found), dtype=object)
+    for i, value in enumerate(found.values()):
+        out[i] = value
+    return out
+
+
+def boundaries(graph: Graph) -> dict[int, np.ndarray]:
+    """Per raw column of numbers, the last values before an answer of `x <= cut` changes, over all cuts of all Ranks."""
+    opened, _ = ungated(graph)
+    owners = sources(opened)
+    ranks = [n for n in opened.nodes() if isinstance(n, Rank)]
+    at = [_cuts_of(i, r, owners[r.inputs[0]]) for i, r in enumerate(ranks)]
+    if not at:
+        return {}
+    which, column, owner, cut = (np.concatenate(parts) for parts in zip(*at, strict=True))
+    numbers = np.array([c >= 0 and is_number(graph, c) for c in owner.tolist()], dtype=bool)
+    if not numbers.any():
+        return {}
+    questions = _Questions(opened, ranks, which[numbers], column[numbers], owner[numbers], cut[numbers])
+    ends = questions.bisect()
+    return {int(c): from_order(ends[(questions.owner == c) & questions.changes]) for c in np.unique(questions.owner)}
+
+
+def _cuts_of(which: int, rank: Rank, owner: np.ndarray) -> tuple[np.ndarray, ...]:
+    column = np.repeat(np.arange(rank.source.width), np.diff(rank.offsets))
+    cuts = rank.cuts.astype(np.float64)  # exact from float32 and int32
+    return np.full(len(cuts), which), column, owner[column], cuts
+
+
+class _Questions:
+    """`x <= cut`, asked of many raw values at once: row r asks the r-th question of every raw column."""
+
+    def __init__(
+        self, graph: Graph, ranks: list[Rank], which: np.ndarray, column: np.ndarray, owner: np.ndarray, cut: np.ndarray
+    ) -> None:
+        self.graph, self.ranks = graph, ranks
+        self.which, self.column, self.owner, self.cut = which, column, owner, cut
+        order = np.argsort(owner, kind="stable")
+        start = np.searchsorted(owner[order], owner[order], side="left")
+        self.row = np.empty(len(owner), dtype=np.int64)
+        self.row[order] = np.arange(len(owner)) - start
+        self.changes = np.zeros(len(owner), dtype=bool)
+
+    def bisect(self) -> np.ndarray:
+        """For each question the last value (in order) that has the answer of -inf; `changes`: where there is one."""
+        low = np.full(len(self.cut), LOWEST)
+        high = np.full(len(self.cut), HIGHEST)
+        first = self.answers(low)
+        self.changes = first != self.answers(high)
+        while True:
+            # The sum of two such integers may overflow, their halves do not.
+            middle = (low >> 1) + (high >> 1) + (low & high & 1)
+            if (middle == low).all():
+                return low
+            same = self.answers(middle) == first
+            low, high = np.where(same, middle, low), np.where(same, high, middle)
+
+    def answers(self, order: np.ndarray) -> np.ndarray:
+        """Whether each value, after all that stands in front of its Rank, is at most its cut."""
+        values = from_order(order)
+        ends = [r.inputs[0] for r in self.ranks]
+        out = np.zeros(len(values), dtype=bool)
+        for start in range(0, int(self.row.max()) + 1, _CHUNK):
+            here = np.flatnonzero((self.row >= start) & (self.row < start + _CHUNK))
+            count = int(self.row[here].max()) - start + 1
+            rows = blank_rows(self.graph, count)
+            for c in np.unique(self.owner[here]).tolist():
+                own = here[self.owner[here] == c]
+                rows.columns[self.graph.schema.columns[c].name][self.row[own] - start] = values[own]
+            with np.errstate(all="ignore"):
+                found = evaluate(ends, rows.blocks(self.graph))
+            for i, end in enumerate(ends):
+                own = here[self.which[here] == i]
+                out[own] = found[end][self.row[own] - start, self.column[own]] <= self.cut[own]  # type: ignore[index]
+        return out
+
+
+def blank_rows(graph: Graph, count: int) -> RawRows:
+    """Rows of ones and of unseen categories, to be written over."""
+    columns = {}
+    for c in graph.schema.columns:
+        columns[c.name] = np.ones(count) if c.kind == "number" else np.full(count, UNSEEN, dtype=object)
+    return RawRows(graph.schema, columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankTable:
+    """The rank that each cell gives in each column of a block: ranks[start[j] + cell]; `owner[j]`: whose cells."""
+
+    ranks: np.ndarray
+    start: np.ndarray
+    owner: np.ndarray
+
+
+def rank_table(graph: Graph, block: Node, cells: Cells) -> RankTable | None:
+    """The ranks that raw cells give in a block of a graph; None where a column depends on several raw columns."""
+    opened, _ = ungated(graph)
+    twin = dict(zip(graph.nodes(), opened.nodes(), strict=True))[block]
+    owner = sources(opened)[twin]
+    if (owner == MIXED).any():
+        return None
+    rows = max((cells.count(c) for c in cells.values), default=1)
+    counts = np.array([cells.count(c) if c >= 0 else 1 for c in owner.tolist()], dtype=np.int64)
+    start = np.cumsum(counts) - counts
+    ranks = np.empty(int(counts.sum()), dtype=np.int32)
+    for first in range(0, rows, _CHUNK):
+        size = min(_CHUNK, rows - first)
+        with np.errstate(all="ignore"):
+            values = evaluate([twin], _cell_rows(opened, cells, first, size).blocks(opened))[twin]
+        assert isinstance(values, np.ndarray)
+        for j in np.flatnonzero(counts > first).tolist():
+            stop = min(first + size, int(counts[j]))
+            ranks[start[j] + first : start[j] + stop] = values[: stop - first, j]
+    return RankTable(ranks, start, owner)
+
+
+def _cell_rows(graph: Graph, cells: Cells, first: int, size: int) -> RawRows:
+    rows = blank_rows(graph, size)
+    for c, values in cells.values.items():
+        part = values[first : first + size]
+        rows.columns[graph.schema.columns[c].name][: len(part)] = part
+    return rows
+
+
+def cells_of_ranks(block: Node) -> tuple[Cells, RankTable]:
+    """The ranks of a block as their own cells, one "raw column" per column of the block."""
+    values, run, ranks, start, at = {}, {}, [], [], 0
+    for j, domain in enumerate(block.type.domains):
+        own = np.arange(int(domain.high) + 1)
+        values[j] = np.append(own, -1)
+        run[j] = len(own) if len(own) > _ALL_SPECIAL else 0
+        ranks.append(values[j].astype(np.int32))
+        start.append(at)
+        at += len(values[j])
+    return Cells(values, run), RankTable(np.concatenate(ranks), np.array(start), np.arange(len(start)))

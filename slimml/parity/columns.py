@@ -1,0 +1,150 @@
+"""Where the columns of a graph come from, and what values in them matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from slimml.ir.csr import Csr
+from slimml.ir.graph import Graph, evaluate, topological
+from slimml.ir.node import Node, Value
+from slimml.ir.ops.categories import Lookup, OneHot
+from slimml.ir.ops.columns import Concat, Constant, Input, Select
+from slimml.ir.ops.heads import Complement
+from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract
+from slimml.parity.rows import RawRows
+from slimml.schema import NUMBER
+
+# A column that depends on no raw column, and one that depends on several.
+NONE, MIXED = -1, -2
+
+
+def sources(graph: Graph) -> dict[Node, np.ndarray]:
+    """For every node, the raw column (position in the schema) that each of its columns depends on; int64 (width,)."""
+    found: dict[Node, np.ndarray] = {}
+    for node in graph.nodes():
+        found[node] = _source(node, [found[x] for x in node.inputs])
+    return found
+
+
+def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    if isinstance(node, Input):
+        return np.array(node.columns, dtype=np.int64)
+    if isinstance(node, Constant):
+        return np.full(node.type.width, NONE)
+    if isinstance(node, Select):
+        return np.asarray(inputs[0][node.index])
+    if isinstance(node, Concat):
+        return np.concatenate(inputs)
+    if isinstance(node, OneHot):
+        return np.repeat(inputs[0], node.sizes)
+    if isinstance(node, Complement):
+        return np.repeat(inputs[0], 2)
+    if type(node).__name__ in _COLUMN_BY_COLUMN:
+        return inputs[0]
+    owners = set(np.concatenate(inputs).tolist()) - {NONE} if inputs else set()
+    owner = owners.pop() if len(owners) == 1 else MIXED if owners else NONE
+    return np.full(node.type.width, owner)
+
+
+_COLUMN_BY_COLUMN = frozenset(
+    "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup Recode Sigmoid Exp "
+    "Log IsPositive".split()
+)
+
+
+@dataclass(slots=True)
+class Interesting:
+    """Values of one raw column that a graph treats in a way of their own.
+
+    `values`   table entries, fill values, sentinels: numbers or categories
+    `centers`  numbers around which the model was fitted (means, medians), with a `scale` where one is known
+    """
+
+    values: list[object] = field(default_factory=list)
+    centers: list[float] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    tabled: bool = False
+
+
+def interesting(graph: Graph) -> dict[int, Interesting]:
+    """What the tables and constants of the graph say of each raw column that it reads."""
+    found: dict[int, Interesting] = {c: Interesting() for x in graph.inputs() for c in x.columns}
+    owners = sources(graph)
+    for node in graph.nodes():
+        if node.inputs:
+            for i, c in enumerate(owners[node.inputs[0]].tolist()):
+                if c >= 0:
+                    _note(node, i, found[c])
+    return found
+
+
+def _note(node: Node, column: int, seen: Interesting) -> None:
+    if isinstance(node, Lookup):
+        seen.values += node.tables[column]
+        seen.tabled = True
+    elif isinstance(node, FillMissing):
+        seen.values += [node.fill[column], node.sentinel]
+    elif isinstance(node, IsMissing):
+        seen.values.append(node.sentinel)
+    elif isinstance(node, Subtract):
+        seen.centers.append(float(node.value[column]))
+    elif isinstance(node, Divide):
+        seen.scales.append(abs(float(node.value[column])))
+
+
+def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
+    """The graph without refusals, and the gates (Guard, Lookup) of the new graph to those of the old one."""
+    gates: dict[Node, Node] = {}
+
+    def open_gate(node: Node) -> Node:
+        if isinstance(node, Guard):
+            width = node.source.width
+            opened: Node = replace(
+                node, low=np.full(width, -np.inf), high=np.full(width, np.inf), missing=np.ones(width, dtype=bool)
+            )
+        elif isinstance(node, Lookup) and any(node.refuse):
+            opened = replace(node, refuse=(False,) * len(node.refuse))
+        else:
+            return node
+        gates[opened] = node
+        return opened
+
+    return graph.map(open_gate), gates
+
+
+def refused_rows(graph: Graph, rows: RawRows) -> np.ndarray:
+    """bool (n,): which rows the graph refuses, all gates asked at once."""
+    opened, gates = ungated(graph)
+    refused = np.zeros(len(rows), dtype=bool)
+    if not gates:
+        return refused
+    values = evaluate(topological(opened_ends(opened)), rows.blocks(opened))
+    for gate, original in gates.items():
+        if gate in values:
+            refused |= _refused_by(original, values[gate.inputs[0]], values[gate])
+    return refused
+
+
+def opened_ends(graph: Graph) -> list[Node]:
+    """The last nodes that a refusal may depend on: the gates themselves."""
+    return [n for n in graph.nodes() if isinstance(n, Guard | Lookup)]
+
+
+def _refused_by(gate: Node, x: Value, y: Value) -> np.ndarray:
+    if isinstance(gate, Lookup):
+        unknown = np.array([len(t) for t in gate.tables])
+        return np.asarray(((y == unknown) & np.array(gate.refuse)).any(axis=1))
+    assert isinstance(gate, Guard)
+    values = x.data if isinstance(x, Csr) else x
+    at = x.indices if isinstance(x, Csr) else slice(None)
+    bad = ~((values >= gate.low[at]) & (values <= gate.high[at])) & ~(np.isnan(values) & gate.missing[at])
+    if isinstance(x, Csr):
+        return np.bincount(x.rows(), weights=bad, minlength=x.shape[0]) > 0
+    return np.asarray(bad.any(axis=1))
+
+
+def is_number(graph: Graph, column: int) -> bool:
+    """Whether a raw column holds numbers."""
+    return graph.schema.columns[column].kind == NUMBER

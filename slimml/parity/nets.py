@@ -1,0 +1,259 @@
+"""Two nets that random rows fall through: every cut of every column, and every node of every tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from slimml.ir.forest import ARRAYS, Trees
+from slimml.ir.graph import Graph
+from slimml.ir.ops.models import Forest
+from slimml.ir.ops.ranks import Rank
+from slimml.parity.cells import Cells, RankTable, cells_of_ranks, forests, rank_table, raw_cells
+from slimml.parity.compare import same_bits
+from slimml.parity.report import NetReport, Seam
+from slimml.parity.splits import Splits, different, goes_left, splits
+from slimml.parity.witness import Layout, Witnesses, layout, walk, witnesses
+
+# How far from a cut, in cells, both sides are asked: each cell is a float next to a cut of this or another graph.
+_REACH = np.arange(-3, 3)
+# Cells far from any cut that are asked of a split as well, and of how many splits together.
+_ODD_CELLS, _QUESTIONS = 64, 1 << 21
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A forest before and after, and the ranks that the same cells give in each."""
+
+    before: Forest
+    after: Forest
+    old: RankTable
+    new: RankTable
+    cells: Cells
+    raw: bool
+
+    @property
+    def identical(self) -> bool:
+        """Whether trees and ranks are the same arrays, so that every walk is the same."""
+        a, b = self.before.trees, self.after.trees
+        return all(_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS) and (
+            _equal(self.old.ranks, self.new.ranks)
+            and _equal(self.old.start, self.new.start)
+            and _equal(self.old.owner, self.new.owner)
+        )
+
+
+def paired(before: Graph, after: Graph) -> tuple[list[Pair], str]:
+    """The forests of two graphs, one by one, with cells; and why that could not be done, or ""."""
+    old, new = forests(before), forests(after)
+    if len(old) != len(new):
+        return [], f"{len(old)} forests became {len(new)}"
+    cells = raw_cells([before, after]) if old else Cells({}, {})
+    pairs = []
+    for one, other in zip(old, new, strict=True):
+        tables = rank_table(before, one.inputs[0], cells), rank_table(after, other.inputs[0], cells)
+        if tables[0] is not None and tables[1] is not None:
+            pairs.append(Pair(one, other, tables[0], tables[1], cells, True))
+        elif one.inputs[0].type == other.inputs[0].type:
+            # Behind a projection no raw value belongs to one rank: the trees are compared in rank space.
+            own, table = cells_of_ranks(one.inputs[0])
+            pairs.append(Pair(one, other, table, table, own, False))
+        else:
+            return pairs, "a column of the forest depends on several raw columns, and the forest was rebuilt"
+    return pairs, ""
+
+
+def check_cuts(
+    before: Graph, after: Graph, seam: Seam = "passes", found: tuple[list[Pair], str] | None = None
+) -> NetReport:
+    """Net (i): every different split, asked on both sides of its cut before and after.
+
+    `found` is what `paired(before, after)` gave, where the caller has it.
+    """
+    pairs, skipped = found if found is not None else paired(before, after)
+    reports = [_cuts_of_pair(p, seam, before, after) for p in pairs]
+    return _sum(reports, NetReport("cuts", seam, 0, 0, skipped=skipped))
+
+
+def check_witnesses(
+    before: Graph, after: Graph, seam: Seam = "passes", found: tuple[list[Pair], str] | None = None
+) -> NetReport:
+    """Net (ii): rows that reach each node of each tree, walked in that tree before and after: the leaves are equal."""
+    pairs, skipped = found if found is not None else paired(before, after)
+    reports = [_witnesses_of_pair(p, seam, before) for p in pairs]
+    return _sum(reports, NetReport("witnesses", seam, 0, 0, skipped=skipped))
+
+
+def _sum(reports: list[NetReport], empty: NetReport) -> NetReport:
+    if not reports:
+        return empty
+    return NetReport(
+        empty.net,
+        empty.seam,
+        sum(r.checked for r in reports),
+        sum(r.total for r in reports),
+        sum(r.faults for r in reports),
+        empty.skipped or next((r.skipped for r in reports if r.skipped), ""),
+        next((r.worst for r in reports if r.worst), ""),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- net (i): cuts
+
+
+def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph, after: Graph) -> NetReport:
+    one, other = pair.before.trees, pair.after.trees
+    if not pair.raw and (worst := _other_cuts(pair)):
+        return NetReport("cuts", seam, 1, 1, faults=1, worst=worst)
+    of_node, node = different(one)
+    total = len(node)
+    if pair.identical:
+        return NetReport("cuts", seam, total, total)
+    if not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots)):
+        return NetReport("cuts", seam, 0, total, skipped="the trees were rebuilt; the witnesses stand at their cuts")
+    faults, worst = 0, ""
+    for representative in _representatives(one, other, of_node, node):
+        found = splits(one, pair.old, pair.cells)
+        for at, cell in _questions(found, representative, one, pair):
+            wrong = _sides_differ(pair, at, cell)
+            faults += int(wrong.sum())
+            if wrong.any() and not worst:
+                i = int(np.argmax(wrong))
+                worst = _split_fault(pair, int(at[i]), int(cell[i]), before)
+    return NetReport("cuts", seam, total, total, faults=faults, worst=worst)
+
+
+def _representatives(one: Trees, other: Trees, of_node: np.ndarray, node: np.ndarray) -> list[np.ndarray]:
+    """Nodes such that every pair of a split before and the split that took its place is met."""
+    inner = np.flatnonzero(of_node >= 0)
+    twin = node[of_node[inner]]
+    moved = np.zeros(len(inner), dtype=bool)
+    for name in ("feature", "cut", "flags"):
+        values = getattr(other, name)
+        moved |= values[inner] != values[twin]
+    return [np.concatenate([node, inner[moved]])]
+
+
+def _questions(found: Splits, nodes: np.ndarray, trees: Trees, pair: Pair) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(nodes, cells of the raw column that each tests), of any shape: beside the cut, and all specials."""
+    asked = []
+    split = found.of_node[nodes]
+    owner = found.owner[split]
+    for c in np.unique(owner[owner >= 0]).tolist():
+        mine, of = nodes[owner == c], split[owner == c]
+        run, total = pair.cells.run[c], pair.cells.count(c)
+        odd = np.arange(run, total)
+        if run:
+            edge = np.where(found.rising[of], found.right[of, 0], found.left[of, 0])
+            beside = np.clip(edge[:, None] + _REACH, 0, run - 1)
+            asked.append((np.broadcast_to(mine[:, None], beside.shape).ravel(), beside.ravel()))
+            spread = min(_ODD_CELLS, max(2, _QUESTIONS // len(mine)))
+            odd = np.concatenate([odd, np.linspace(0, run - 1, spread).astype(np.int64)])
+        asked.append((np.repeat(mine, len(odd)), np.tile(odd, len(mine))))
+    return asked
+
+
+def _sides_differ(pair: Pair, node: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    old = goes_left(pair.before.trees, node, _ranks(pair.before.trees, pair.old, node, cell))
+    new = goes_left(pair.after.trees, node, _ranks(pair.after.trees, pair.new, node, cell))
+    # A node may now test another raw column than before; then the walks of net (ii) decide.
+    same = pair.old.owner[pair.before.trees.feature[node]] == pair.new.owner[pair.after.trees.feature[node]]
+    return np.asarray((old != new) & same)
+
+
+def _ranks(trees: Trees, table: RankTable, node: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    feature = trees.feature[node]
+    return np.asarray(table.ranks[table.start[feature] + np.where(table.owner[feature] >= 0, cell, 0)])
+
+
+def _split_fault(pair: Pair, node: int, cell: int, graph: Graph) -> str:
+    owner = int(pair.old.owner[pair.before.trees.feature[node]])
+    side = goes_left(
+        pair.before.trees,
+        np.array([node]),
+        _ranks(pair.before.trees, pair.old, np.array([node]), np.array([cell])),
+    )[0]
+    ways = ("left", "right") if side else ("right", "left")
+    return f"node {node}: {_value(pair, owner, cell, graph)} went {ways[0]} and now goes {ways[1]}"
+
+
+def _value(pair: Pair, owner: int, cell: int, graph: Graph) -> str:
+    value = pair.cells.values[owner][cell]
+    shown = repr(value.item() if isinstance(value, np.generic) else value)
+    return f"{graph.schema.columns[owner].name} = {shown}" if pair.raw else f"rank {shown} of column {owner}"
+
+
+def _other_cuts(pair: Pair) -> str:
+    """Where a forest's columns cannot be traced to raw ones: whether the tables of cuts differ, or ""."""
+    one, other = pair.before.inputs[0], pair.after.inputs[0]
+    if not (isinstance(one, Rank) and isinstance(other, Rank)):
+        return ""
+    if one.cuts.shape != other.cuts.shape or not _equal(one.table, other.table):
+        return "the tables of cuts differ in length"
+    wrong = ~same_bits(one.cuts, other.cuts)
+    if not wrong.any():
+        return ""
+    i = int(np.argmax(wrong))
+    column = int(np.searchsorted(one.offsets, i, side="right")) - 1
+    return f"cut {i} (column {column} of the forest) was {one.cuts[i].item()!r} and is {other.cuts[i].item()!r}"
+
+
+# -------------------------------------------------------------------------------------------------- net (ii): witnesses
+
+
+def _witnesses_of_pair(pair: Pair, seam: Seam, graph: Graph) -> NetReport:
+    one, other = pair.before.trees, pair.after.trees
+    total = int((one.feature >= 0).sum())
+    if pair.identical:
+        return NetReport("witnesses", seam, total, total)
+    if one.count != other.count or one.values.shape[1] != other.values.shape[1]:
+        return NetReport("witnesses", seam, 0, total, skipped=f"{one.count} trees became {other.count}")
+    lay = layout(pair.cells)
+    checked, faults, worst = 0, 0, ""
+    for found in witnesses(one, splits(one, pair.old, pair.cells), lay):
+        checked += len(np.unique(found.node))
+        wrong = _leaves_differ(pair, lay, found)
+        faults += len(np.unique(found.node[wrong]))
+        if len(wrong) and not worst:
+            worst = _leaf_fault(pair, lay, found, int(wrong[0]), graph)
+    unreached = "no row reaches the others" if checked < total else ""
+    return NetReport("witnesses", seam, checked, total, faults, unreached, worst)
+
+
+def _leaves_differ(pair: Pair, lay: Layout, found: Witnesses) -> np.ndarray:
+    """Positions of the witnesses that reach another value after than before."""
+    one, other = pair.before.trees, pair.after.trees
+    tree = np.searchsorted(one.roots, found.node, side="right") - 1
+    old = walk(one, pair.old, lay, found.cells, found.child)
+    new = walk(other, pair.new, lay, found.cells, other.roots[tree])
+    apart = np.flatnonzero(~_same_values(one, old, other, new))
+    if not len(apart):
+        return apart
+    # Witnesses are made on the assumption that ranks rise or fall along a run. Where they do neither a witness may not
+    # reach its node; walking from the root tells.
+    real = walk(one, pair.old, lay, found.cells[apart], one.roots[tree[apart]])
+    return apart[~_same_values(one, real, other, new[apart])]
+
+
+def _same_values(one: Trees, old: np.ndarray, other: Trees, new: np.ndarray) -> np.ndarray:
+    row_old, row_new = one.cut[old], other.cut[new]
+    if _equal(one.values, other.values):
+        same = row_old == row_new
+        rest = np.flatnonzero(~same)
+        same[rest] = same_bits(one.values[row_old[rest]], other.values[row_new[rest]]).all(axis=1)
+        return np.asarray(same)
+    return np.asarray(same_bits(one.values[row_old], other.values[row_new]).all(axis=1))
+
+
+def _leaf_fault(pair: Pair, lay: Layout, found: Witnesses, at: int, graph: Graph) -> str:
+    node = int(found.node[at])
+    tree = int(np.searchsorted(pair.before.trees.roots, node, side="right")) - 1
+    owner = int(pair.old.owner[pair.before.trees.feature[node]])
+    cell = int(found.cells[at, lay.place[owner]])
+    return f"tree {tree}, node {node}: a row with {_value(pair, owner, cell, graph)} reaches another leaf"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

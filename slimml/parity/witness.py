@@ -1,0 +1,187 @@
+"""Rows that reach a node: for every inner node of a tree, cells just left and just right of its cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from slimml.ir.forest import Trees, step
+from slimml.parity.cells import Cells, RankTable
+from slimml.parity.splits import Splits
+
+# Node states held at once (nodes x raw columns); trees are taken together up to that.
+_STATES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Witnesses:
+    """Rows of cells, a column per raw column of `Layout.columns`: the node each is for, and the child it goes to."""
+
+    node: np.ndarray
+    child: np.ndarray
+    cells: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where the state of each raw column lies.
+
+    `columns`  raw columns, in order; `place`: raw column -> its position in there
+    `run, specials`  number of run cells and of special cells of each
+    `word`     the first word of each column's mask of specials, and the end
+    """
+
+    columns: list[int]
+    place: np.ndarray
+    run: np.ndarray
+    specials: np.ndarray
+    word: np.ndarray
+
+
+def layout(cells: Cells) -> Layout:
+    """The layout of the raw columns that have cells."""
+    columns = sorted(cells.values)
+    place = np.full(max(columns, default=0) + 1, -1)
+    place[columns] = np.arange(len(columns))
+    run = np.array([cells.run[c] for c in columns], dtype=np.int64)
+    specials = np.array([cells.count(c) for c in columns], dtype=np.int64) - run
+    word = np.concatenate([[0], np.cumsum((specials + 63) // 64)])
+    return Layout(columns, place, run, specials, word)
+
+
+def witnesses(trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None = None) -> Iterator[Witnesses]:
+    """Witnesses of the inner nodes of those trees (all of them), a few trees at a time.
+
+    A node that no combination of cells reaches has none.
+    """
+    ends = trees.ends
+    for group in _groups(trees, len(lay.columns), which):
+        spans = [np.arange(int(trees.roots[t]), int(ends[t])) for t in group.tolist()]
+        nodes = np.concatenate(spans)
+        yield _Boxes(trees, found, lay, nodes).witnesses()
+
+
+def _groups(trees: Trees, width: int, which: np.ndarray | None) -> list[np.ndarray]:
+    chosen = np.arange(trees.count) if which is None else which
+    sizes = (trees.ends - trees.roots)[chosen]
+    limit = max(1, _STATES // max(1, width))
+    group = (np.cumsum(sizes) - sizes) // limit
+    return np.split(chosen, np.flatnonzero(np.diff(group)) + 1)
+
+
+class _Boxes:
+    """For every node of some trees, the cells that lead to it: a stretch of each run, a mask of the specials."""
+
+    def __init__(self, trees: Trees, found: Splits, lay: Layout, nodes: np.ndarray) -> None:
+        self.trees, self.found, self.lay, self.nodes = trees, found, lay, nodes
+        count = len(nodes)
+        self.low = np.zeros((count, len(lay.columns)), dtype=np.int32)
+        self.high = np.tile((lay.run - 1).astype(np.int32), (count, 1))
+        self.mask = np.tile(_full_masks(lay), (count, 1))
+        local = np.full(int(nodes[-1]) + 1 - int(nodes[0]), -1, dtype=np.int64)
+        local[nodes - nodes[0]] = np.arange(count)
+        self.local = local
+        self._descend()
+
+    def _descend(self) -> None:
+        trees, found, lay = self.trees, self.found, self.lay
+        roots = trees.roots[np.isin(trees.roots, self.nodes)]
+        level = roots.astype(np.int64)
+        while len(level):
+            level = level[trees.feature[level] >= 0]
+            children = (level + 1, trees.right[level].astype(np.int64))
+            split = found.of_node[level]
+            column = lay.place[found.owner[split]]
+            at = self._at(level)
+            for child, interval, inside in zip(children, (found.left, found.right), (True, False), strict=True):
+                to = self._at(child)
+                self.low[to], self.high[to], self.mask[to] = self.low[at], self.high[at], self.mask[at]
+                self.low[to, column] = np.maximum(self.low[to, column], interval[split, 0])
+                self.high[to, column] = np.minimum(self.high[to, column], interval[split, 1])
+                self._mask(to, column, found.specials[split], inside)
+            level = np.concatenate(children)
+
+    def _mask(self, to: np.ndarray, column: np.ndarray, left: np.ndarray, inside: bool) -> None:
+        words = self.lay.word[column + 1] - self.lay.word[column]
+        for w in range(left.shape[1]):
+            some = np.flatnonzero(words > w)
+            at = self.lay.word[column[some]] + w
+            self.mask[to[some], at] &= left[some, w] if inside else ~left[some, w]
+
+    def _at(self, nodes: np.ndarray) -> np.ndarray:
+        return np.asarray(self.local[nodes - self.nodes[0]])
+
+    def witnesses(self) -> Witnesses:
+        """Up to two rows on either side of every inner node: its neighbour in the run, and one of the specials."""
+        trees, found, lay = self.trees, self.found, self.lay
+        inner = self.nodes[trees.feature[self.nodes] >= 0]
+        split = found.of_node[inner]
+        inner, split = inner[found.owner[split] >= 0], split[found.owner[split] >= 0]
+        base, reached = self._base(self._at(inner), inner)
+        column = lay.place[found.owner[split]]
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for left in (True, False):
+            child = inner + 1 if left else trees.right[inner].astype(np.int64)
+            at = self._at(child)
+            # The end of the child's stretch that lies next to the cut.
+            near = np.where(found.rising[split] == left, self.high[at, column], self.low[at, column])
+            in_run = self.low[at, column] <= self.high[at, column]
+            special = self._lowest_special(at, column)
+            for ok, cell in ((in_run, near), (special >= 0, lay.run[column] + special)):
+                parts.append((np.flatnonzero(ok & reached), child, cell))
+        rows = np.concatenate([keep for keep, _, _ in parts])
+        cells = base[rows]
+        cells[np.arange(len(rows)), column[rows]] = np.concatenate([cell[keep] for keep, _, cell in parts])
+        return Witnesses(inner[rows], np.concatenate([child[keep] for keep, child, _ in parts]), cells)
+
+    def _base(self, at: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A row of cells inside of each node's box, corners before middles, and whether there is one."""
+        low, high = self.low[at], self.high[at]
+        in_run = low <= high
+        # Corners of the box are where an off-by-one shows.
+        corner = np.where(((node[:, None] + np.arange(low.shape[1])) & 1) == 0, low, high)
+        count = len(self.lay.columns)
+        special = np.stack([self._lowest_special(at, np.full(len(at), c)) for c in range(count)], axis=1)
+        cells = np.where(in_run, corner, self.lay.run + special)
+        return cells.astype(np.int32), (in_run | (special >= 0)).all(axis=1)
+
+    def _lowest_special(self, at: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The first special cell of a column in each state, -1 where there is none."""
+        out = np.full(len(at), -1, dtype=np.int64)
+        words = self.lay.word[column + 1] - self.lay.word[column]
+        for w in reversed(range(int(words.max(initial=0)))):
+            some = np.flatnonzero(words > w)
+            bits = self.mask[at[some], self.lay.word[column[some]] + w]
+            some, bits = some[bits != 0], bits[bits != 0]
+            lowest = bits & (~bits + np.uint64(1))
+            out[some] = 64 * w + np.log2(lowest.astype(np.float64)).astype(np.int64)
+        return out
+
+
+def _full_masks(lay: Layout) -> np.ndarray:
+    out = np.zeros(int(lay.word[-1]), dtype=np.uint64)
+    for c, count in enumerate(lay.specials.tolist()):
+        for w in range(int(lay.word[c + 1] - lay.word[c])):
+            bits = min(64, count - 64 * w)
+            out[lay.word[c] + w] = np.uint64((1 << bits) - 1)
+    return out
+
+
+def walk(trees: Trees, table: RankTable, lay: Layout, cells: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The leaf that each row of cells reaches from its node."""
+    node = start.astype(np.int64)
+    flat, width = np.ascontiguousarray(cells).ravel(), cells.shape[1]
+    owner = np.where(table.owner >= 0, lay.place[np.maximum(table.owner, 0)], 0)
+    # A column of the forest that no raw column feeds has one rank for all.
+    moving = (table.owner >= 0).astype(np.int64)
+    active = np.flatnonzero(trees.feature[node] >= 0)
+    while len(active):
+        at = node[active]
+        feature = trees.feature[at]
+        cell = flat[active * width + owner[feature]] * moving[feature]
+        moved = step(trees, at, table.ranks[table.start[feature] + cell])
+        node[active] = moved
+        active = active[trees.feature[moved] >= 0]
+    return node
