@@ -14,7 +14,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DType = np.dtype[Any]
 
 _CODE = re.compile(
-    r"[<>|=]?(?:[biu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|O[48]?|[SUVa][0-9]{0,9}|[mM]8|[?bBhHiIlLqQefdgFDG])\Z"
+    r"[<>|=]?(?:[biu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|O[48]?|[SUV][0-9]{0,9}|[mM]8|[?bBhHiIlLqQefdgFDG])\Z"
 )
 _UNIT = re.compile(r"(?:generic|Y|M|W|D|h|m|s|ms|us|\xb5s|ns|ps|fs|as)\Z")
 _ORDERS = ("<", ">", "|", "=")

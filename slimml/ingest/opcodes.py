@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 import struct
 from collections.abc import Callable
 from typing import Any
 
-from slimml.errors import LimitError, UntrustedError
+from slimml.errors import UntrustedError
+from slimml.ingest import operands
 from slimml.ingest.keys import check_keys
 from slimml.ingest.machine import Machine
 from slimml.ingest.record import Record, Symbol
 from slimml.ingest.values import finish, instance, name_of_made_class, reduce
 
 _u64 = struct.Struct("<Q").unpack_from
-_INTEGER = re.compile(rb"[+-]?[0-9]+L?\Z")
-_FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z|[+-]?(?:inf|nan)\Z")
 _ONLY_TEXT = {str}
 
 
@@ -69,61 +66,6 @@ def _frame(m: Machine) -> None:
         raise m.too_long(m.pos + length, m.pos)
 
 
-def _int(m: Machine) -> None:
-    text = m.line().strip()
-    m.stack.append(text == b"01" if text in (b"00", b"01") else _integer(m, text))
-
-
-def _integer(m: Machine, text: bytes) -> int:
-    if not _INTEGER.match(text):
-        raise m.corrupt("an integer is not written in digits")
-    if len(text) > m.limits.integer_bytes * 2.4:
-        raise LimitError("an integer has too many digits", offset=m.pos)
-    return int(text.rstrip(b"L"))
-
-
-def _float(m: Machine) -> None:
-    text = m.line().strip()
-    if not _FLOAT.match(text):
-        raise m.corrupt("a float is not written as one")
-    m.stack.append(float(text))
-
-
-def _long_of(m: Machine, length: int) -> None:
-    if length < 0 or m.pos + length > m.size:
-        raise m.too_long(m.pos + length, m.pos)
-    if length > m.limits.integer_bytes:
-        raise LimitError(f"an integer of {length} bytes", offset=m.pos)
-    start = m.take(length)
-    m.stack.append(int.from_bytes(m.data[start : m.pos], "little", signed=True))
-
-
-def _quoted(m: Machine) -> None:
-    text = m.line(1 << 30).strip()
-    if len(text) < 2 or text[0] != text[-1] or text[:1] not in (b"'", b'"'):
-        raise m.corrupt("a string has no quotes")
-    try:
-        m.stack.append(codecs.escape_decode(text[1:-1])[0].decode("latin-1"))
-    except ValueError:
-        raise m.corrupt("a string has a bad escape") from None
-
-
-def _unicode_line(m: Machine) -> None:
-    m.stack.append(str(m.line(1 << 30), "raw-unicode-escape"))
-
-
-def _text(m: Machine, length: int) -> None:
-    start = m.take(length)
-    m.stack.append(str(m.data[start : m.pos], "utf-8", "surrogatepass"))
-
-
-def _byte_text(m: Machine, length: int) -> None:
-    # Python 2's str: names and texts are ASCII in practice, array content is raw. Latin-1 keeps every byte, and
-    # `_reconstruct` turns it back.
-    raw = m.raw(length)
-    m.stack.append(raw if type(raw) is memoryview else str(raw, "latin-1"))
-
-
 def _mutable_bytes(m: Machine) -> None:
     raw = m.raw(_u64(m.data, m.take(8))[0])
     m.stack.append(raw if type(raw) is memoryview else bytearray(raw))
@@ -146,11 +88,11 @@ def _refuse_persistent(m: Machine) -> None:
 
 
 def _put_line(m: Machine) -> None:
-    m.memo[_integer(m, m.line().strip())] = m.stack[-1]
+    m.memo[operands.integer(m, m.line().strip())] = m.stack[-1]
 
 
 def _get_line(m: Machine) -> None:
-    m.stack.append(m.memo[_integer(m, m.line().strip())])
+    m.stack.append(m.memo[operands.integer(m, m.line().strip())])
 
 
 def _pop(m: Machine) -> None:
@@ -274,17 +216,17 @@ def _table() -> list[Callable[[Machine], None] | None]:
         # Scalars.
         b"\x88": lambda m: m.stack.append(True),
         b"\x89": lambda m: m.stack.append(False),
-        b"I": _int,
-        b"L": lambda m: m.stack.append(_integer(m, m.line().strip())),
-        b"\x8a": lambda m: _long_of(m, m.data[m.take(1)]),
-        b"\x8b": lambda m: _long_of(m, int.from_bytes(m.data[m.take(4) : m.pos], "little", signed=True)),
-        b"F": _float,
+        b"I": operands.push_int,
+        b"L": lambda m: m.stack.append(operands.integer(m, m.line().strip())),
+        b"\x8a": lambda m: operands.push_long(m, m.data[m.take(1)]),
+        b"\x8b": lambda m: operands.push_long(m, int.from_bytes(m.data[m.take(4) : m.pos], "little", signed=True)),
+        b"F": operands.push_float,
         # Texts and bytes.
-        b"S": _quoted,
-        b"V": _unicode_line,
-        b"U": lambda m: _byte_text(m, m.data[m.take(1)]),
-        b"T": lambda m: _byte_text(m, int.from_bytes(m.data[m.take(4) : m.pos], "little", signed=True)),
-        b"\x8d": lambda m: _text(m, _u64(m.data, m.take(8))[0]),
+        b"S": operands.push_quoted,
+        b"V": operands.push_escaped,
+        b"U": lambda m: operands.push_byte_text(m, m.data[m.take(1)]),
+        b"T": lambda m: operands.push_byte_text(m, int.from_bytes(m.data[m.take(4) : m.pos], "little", signed=True)),
+        b"\x8d": lambda m: operands.push_text(m, _u64(m.data, m.take(8))[0]),
         b"B": lambda m: m.stack.append(m.raw(int.from_bytes(m.data[m.take(4) : m.pos], "little"))),
         b"\x8e": lambda m: m.stack.append(m.raw(_u64(m.data, m.take(8))[0])),
         b"\x96": _mutable_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,7 @@ def _check_libsvm(model: Record) -> None:
     support, vectors, dual = (model.get(name) for name in ("support_", "support_vectors_", "dual_coef_"))
     if support is None or vectors is None or dual is None:
         return
-    shapes: list[tuple[int, ...]] = [getattr(part, "shape", ()) for part in (support, vectors, dual)]
+    shapes = [_shape(part) for part in (support, vectors, dual)]
     if len(shapes[0]) != 1 or len(shapes[1]) != 2 or len(shapes[2]) != 2:
         raise _bad(model.path, "its support vectors are not matrices")
     counts = model.get("_n_support", model.get("n_support_"))
@@ -173,6 +174,11 @@ def _check_libsvm(model: Record) -> None:
     vectors_kept = total if model.get("kernel") != "precomputed" else shapes[1][0]
     if shapes[1][0] != vectors_kept or shapes[2][1] != total:
         raise _bad(model.path, "its support vectors and coefficients disagree in number")
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of an array or a scipy.sparse matrix; of anything else ()."""
+    return () if type(value) is Record else tuple(getattr(value, "shape", ()))
 
 
 def _is_count(value: object) -> bool:
