@@ -108,7 +108,7 @@ def _bytes(candidate: CandidateReport) -> float:
 
 
 def _latency(candidate: CandidateReport) -> float:
-    timed = candidate.timing.from_dict if candidate.timing is not None else None
+    timed = candidate.timing.dict if candidate.timing is not None else None
     return timed.p50 if timed is not None else math.inf
 
 

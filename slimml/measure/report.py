@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+Json = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
@@ -18,18 +20,18 @@ class Percentiles:
 class Timing:
     """One row from a frame (or array) and from a dict (None: not to be had), and rows a second of a batch."""
 
-    from_frame: Percentiles | None
-    from_dict: Percentiles | None
+    frame: Percentiles | None
+    dict: Percentiles | None
     rows_per_s: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """`latency_us` and `rows_per_s`."""
-        ways = {"frame": self.from_frame, "dict": self.from_dict}
+        ways = {"frame": self.frame, "dict": self.dict}
         latency = {way: asdict(value) if value is not None else None for way, value in ways.items()}
         return {"latency_us": latency, "rows_per_s": self.rows_per_s}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Timing:
+    def from_json(cls, value: Json) -> Timing:
         """From what a reference's `timing` answers."""
         ways = [Percentiles(**value[way]) if value[way] is not None else None for way in ("frame", "dict")]
         return cls(ways[0], ways[1], value["rows_per_s"])

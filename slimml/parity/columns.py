@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from slimml.ir.csr import Csr
-from slimml.ir.graph import Graph, evaluate, topological
+from slimml.ir.graph import Graph, evaluate
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
@@ -116,33 +117,43 @@ def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
 
 def refused_rows(graph: Graph, rows: RawRows) -> np.ndarray:
     """bool (n,): which rows the graph refuses, all gates asked at once."""
-    opened, gates = ungated(graph)
     refused = np.zeros(len(rows), dtype=bool)
-    if not gates:
-        return refused
-    values = evaluate(topological(opened_ends(opened)), rows.blocks(opened))
-    for gate, original in gates.items():
-        if gate in values:
-            refused |= _refused_by(original, values[gate.inputs[0]], values[gate])
+    for _, cells in _refusals(graph, rows):
+        refused |= cells.any(axis=1)
     return refused
 
 
-def opened_ends(graph: Graph) -> list[Node]:
-    """The last nodes that a refusal may depend on: the gates themselves."""
-    return [n for n in graph.nodes() if isinstance(n, Guard | Lookup)]
+def refused_cells(graph: Graph, rows: RawRows) -> dict[int, np.ndarray]:
+    """Per raw column, bool (n,): which rows are refused for the value in that column, whatever the others hold."""
+    refused: dict[int, np.ndarray] = {}
+    for owners, cells in _refusals(graph, rows):
+        for i, owner in enumerate(owners.tolist()):
+            if owner >= 0:
+                refused[owner] = refused.get(owner, np.zeros(len(rows), dtype=bool)) | cells[:, i]
+    return refused
+
+
+def _refusals(graph: Graph, rows: RawRows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each gate, the raw columns that its columns depend on, and the cells that it refuses."""
+    opened, gates = ungated(graph)
+    if not gates:
+        return
+    owners = sources(opened)
+    with np.errstate(all="ignore"):
+        values = evaluate(list(gates), rows.blocks(opened))
+    for gate, original in gates.items():
+        yield owners[gate.inputs[0]], _refused_by(original, values[gate.inputs[0]], values[gate])
 
 
 def _refused_by(gate: Node, x: Value, y: Value) -> np.ndarray:
+    """Which cells of its input a gate refuses; bool, the input's shape."""
     if isinstance(gate, Lookup):
         unknown = np.array([len(t) for t in gate.tables])
-        return np.asarray(((y == unknown) & np.array(gate.refuse)).any(axis=1))
+        return np.asarray((y == unknown) & np.array(gate.refuse))
     assert isinstance(gate, Guard)
-    values = x.data if isinstance(x, Csr) else x
-    at = x.indices if isinstance(x, Csr) else slice(None)
-    bad = ~((values >= gate.low[at]) & (values <= gate.high[at])) & ~(np.isnan(values) & gate.missing[at])
-    if isinstance(x, Csr):
-        return np.bincount(x.rows(), weights=bad, minlength=x.shape[0]) > 0
-    return np.asarray(bad.any(axis=1))
+    values = x.toarray() if isinstance(x, Csr) else x
+    inside = (values >= gate.low) & (values <= gate.high)
+    return np.asarray(~inside & ~(np.isnan(values) & gate.missing))
 
 
 def is_number(graph: Graph, column: int) -> bool:

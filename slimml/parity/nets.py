@@ -234,7 +234,7 @@ def _leaves_differ(pair: Pair, lay: Layout, found: Witnesses) -> np.ndarray:
     # Witnesses are made on the assumption that ranks rise or fall along a run. Where they do neither a witness may not
     # reach its node; walking from the root tells.
     real = walk(one, pair.old, lay, found.cells[apart], one.roots[tree[apart]])
-    return apart[~_same_values(one, real, other, new[apart])]
+    return np.asarray(apart[~_same_values(one, real, other, new[apart])])
 
 
 def _same_values(one: Trees, old: np.ndarray, other: Trees, new: np.ndarray) -> np.ndarray:

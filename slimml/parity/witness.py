@@ -17,11 +17,15 @@ _STATES = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witnesses:
-    """Rows of cells, a column per raw column of `Layout.columns`: the node each is for, and the child it goes to."""
+    """Rows of cells, a column per raw column of `Layout.columns`: the node each is for, and the child it goes to.
+
+    `free`  where asked for: which cells no split on the way, nor the node's own, depends on
+    """
 
     node: np.ndarray
     child: np.ndarray
     cells: np.ndarray
+    free: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +55,9 @@ def layout(cells: Cells) -> Layout:
     return Layout(columns, place, run, specials, word)
 
 
-def witnesses(trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None = None) -> Iterator[Witnesses]:
+def witnesses(
+    trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None = None, *, free: bool = False
+) -> Iterator[Witnesses]:
     """Witnesses of the inner nodes of those trees (all of them), a few trees at a time.
 
     A node that no combination of cells reaches has none.
@@ -60,7 +66,7 @@ def witnesses(trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None
     for group in _groups(trees, len(lay.columns), which):
         spans = [np.arange(int(trees.roots[t]), int(ends[t])) for t in group.tolist()]
         nodes = np.concatenate(spans)
-        yield _Boxes(trees, found, lay, nodes).witnesses()
+        yield _Boxes(trees, found, lay, nodes).witnesses(free)
 
 
 def _groups(trees: Trees, width: int, which: np.ndarray | None) -> list[np.ndarray]:
@@ -113,7 +119,7 @@ class _Boxes:
     def _at(self, nodes: np.ndarray) -> np.ndarray:
         return np.asarray(self.local[nodes - self.nodes[0]])
 
-    def witnesses(self) -> Witnesses:
+    def witnesses(self, free: bool) -> Witnesses:
         """Up to two rows on either side of every inner node: its neighbour in the run, and one of the specials."""
         trees, found, lay = self.trees, self.found, self.lay
         inner = self.nodes[trees.feature[self.nodes] >= 0]
@@ -134,7 +140,19 @@ class _Boxes:
         rows = np.concatenate([keep for keep, _, _ in parts])
         cells = base[rows]
         cells[np.arange(len(rows)), column[rows]] = np.concatenate([cell[keep] for keep, _, cell in parts])
-        return Witnesses(inner[rows], np.concatenate([child[keep] for keep, child, _ in parts]), cells)
+        untested = self._untested(self._at(inner[rows])) if free else np.zeros((0, 0), dtype=bool)
+        if free:
+            untested[np.arange(len(rows)), column[rows]] = False
+        return Witnesses(inner[rows], np.concatenate([child[keep] for keep, child, _ in parts]), cells, untested)
+
+    def _untested(self, at: np.ndarray) -> np.ndarray:
+        """Where a box is as wide as its column."""
+        lay = self.lay
+        out = (self.low[at] == 0) & (self.high[at] == lay.run - 1)
+        whole = self.mask[at] == _full_masks(lay)
+        for c in range(len(lay.columns)):
+            out[:, c] &= whole[:, lay.word[c] : lay.word[c + 1]].all(axis=1)
+        return np.asarray(out)
 
     def _base(self, at: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A row of cells inside of each node's box, corners before middles, and whether there is one."""
