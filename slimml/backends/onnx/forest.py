@@ -31,16 +31,22 @@ _PLAIN, _LOW, _HIGH, _ABSENT = range(4)
 _LEQ, _MEMBER = 0, 6  # nodes_modes of TreeEnsemble
 # What a missing rank becomes in a `high` variant; no rank that is there comes close.
 _BEYOND = 1 << 30
+# Counting the cuts below a value compares it with each of them: fine for the categories of a column.
+_MOST_COUNTED = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a column of a forest's input comes from: a column of `node`, to be ranked by `rank` first unless None."""
+    """Where a column of a forest's input comes from: a column of `node`, to be ranked by `rank` first unless None.
+
+    `folded`: splits compare the value itself with the cut that their rank stands for. Otherwise the model counts the
+    cuts below the value, which sets and tables of ranks need.
+    """
 
     node: Node
     column: int
-    rank: Rank | None
-    rank_column: int = 0
+    rank: Rank | None = None
+    folded: bool = False
 
 
 def sources(forest: Forest) -> dict[int, Source]:
@@ -51,12 +57,18 @@ def sources(forest: Forest) -> dict[int, Source]:
     found = {}
     for column in np.unique(trees.feature[inner]).tolist():
         node, at = _origin(forest.inputs[0], column)
-        folds = isinstance(node, Rank) and node.source.dtype.startswith("float") and not len(node.table)
-        if isinstance(node, Rank) and folds and column not in in_sets:
-            found[column] = Source(node.inputs[0], at, node, at)
-        else:
-            found[column] = Source(node, at, None)
+        found[column] = Source(node, at)
+        if isinstance(node, Rank) and node.source.dtype.startswith("float"):
+            folded = column not in in_sets and _keeps_ranks(node, at)
+            if folded or node.offsets[at + 1] - node.offsets[at] <= _MOST_COUNTED:
+                found[column] = Source(node.inputs[0], at, node, folded)
     return found
+
+
+def _keeps_ranks(rank: Rank, column: int) -> bool:
+    """Whether the table of a column, if there is one, leaves every rank as it is."""
+    own = rank.table[rank.offsets[column] + column : rank.offsets[column + 1] + column + 1]
+    return np.array_equal(own, np.arange(len(own)))
 
 
 def reads(node: Node) -> tuple[Node, ...]:
@@ -139,8 +151,8 @@ def _thresholds(found: dict[int, Source], column: np.ndarray, cut: np.ndarray) -
     """A rank's own number, or the cut of the raw column that it stands for (inf beyond the last one)."""
     threshold: np.ndarray = np.minimum(cut, _BEYOND - 1).astype(np.float64)
     for c, source in found.items():
-        if source.rank is not None:
-            begin, end = source.rank.offsets[source.rank_column : source.rank_column + 2]
+        if source.rank is not None and source.folded:
+            begin, end = source.rank.offsets[source.column : source.column + 2]
             table = np.append(source.rank.cuts[begin:end].astype(np.float64), np.inf)
             here = column == c
             threshold[here] = table[np.minimum(cut[here], len(table) - 1)]
@@ -163,13 +175,17 @@ def _features(
     if not wanted:
         first = program.op("Gather", block(reads(forest)[0]), program.constant(np.zeros(1, dtype=np.int64)), axis=1)
         return _fixed_width(program, program.op("Cast", first, to=11), 1)
-    groups: dict[tuple[Node, int], list[int]] = {}
+    groups: dict[tuple[Node, Rank | None, int], list[int]] = {}
     for number, (column, variant) in enumerate(wanted):
-        groups.setdefault((found[column].node, variant), []).append(number)
+        source = found[column]
+        groups.setdefault((source.node, None if source.folded else source.rank, variant), []).append(number)
     parts, order = [], []
-    for (node, variant), numbers in groups.items():
+    for (node, rank, variant), numbers in groups.items():
         columns = [found[wanted[i][0]].column for i in numbers]
-        parts.append(_variant(program, node, block(node), columns, variant))
+        value = _columns(program, node, block(node), columns)
+        value = _counted(program, rank, value, columns) if rank else value
+        ranked = rank is not None or not node.type.dtype.startswith("float")
+        parts.append(_variant(program, value, variant, ranked=ranked))
         order += numbers
     joined = program.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     if order != sorted(order):
@@ -183,18 +199,36 @@ def _fixed_width(program: Program, features: str, width: int) -> str:
     return program.op("Reshape", features, program.constant(np.array([0, width], dtype=np.int64)))
 
 
-def _variant(program: Program, node: Node, name: str, columns: list[int], variant: int) -> str:
+def _columns(program: Program, node: Node, name: str, columns: list[int]) -> str:
+    """Some columns of a block, in double: exact for every dtype that a forest reads."""
     if columns != list(range(node.type.width)):
         name = program.op("Gather", name, program.constant(np.array(columns, dtype=np.int64)), axis=1)
-    value = name if node.type.dtype == "float64" else program.op("Cast", name, to=11)
+    return name if node.type.dtype == "float64" else program.op("Cast", name, to=11)
+
+
+def _counted(program: Program, rank: Rank, values: str, columns: list[int]) -> str:
+    """Ranks in double: how many of its column's cuts are below a value, by the table if there is one; -1 for NaN."""
+    axis, counts = program.constant(np.array([1], dtype=np.int64)), []
+    for i, c in enumerate(columns):
+        one = program.op("Gather", values, program.constant(np.array([i], dtype=np.int64)), axis=1)
+        cuts = rank.cuts[rank.offsets[c] : rank.offsets[c + 1]].astype(np.float64)
+        below = program.op("Cast", program.op("Greater", one, program.constant(cuts[None, :])), to=11)
+        counts.append(program.op("ReduceSum", below, axis, keepdims=1))
+    ranks = program.op("Concat", *counts, axis=1) if len(counts) > 1 else counts[0]
+    if len(rank.table):
+        start = (rank.offsets[:-1] + np.arange(len(rank.offsets) - 1))[columns].astype(np.float64)
+        at = program.op("Cast", program.op("Add", ranks, program.constant(start)), to=7)
+        ranks = program.op("Gather", program.constant(rank.table.astype(np.float64)), at)
+    return program.op("Where", program.op("IsNaN", values), program.constant(np.array(-1.0)), ranks)
+
+
+def _variant(program: Program, value: str, variant: int, *, ranked: bool) -> str:
     if variant == _PLAIN:
         return value
-    floats = node.type.dtype.startswith("float")
-    zero = program.constant(np.array(0.0))
-    missing = program.op("IsNaN", value) if floats else program.op("Less", value, zero)
+    missing = program.op("Less", value, program.constant(np.array(0.0))) if ranked else program.op("IsNaN", value)
     if variant == _ABSENT:
         return program.op("Cast", missing, to=11)
-    beyond = np.inf if floats else float(_BEYOND)
+    beyond = float(_BEYOND) if ranked else np.inf
     substitute = program.constant(np.array(beyond if variant == _HIGH else -beyond))
     return program.op("Where", missing, substitute, value)
 

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 ML = "ai.onnx.ml"
-OPERATORS = {
-    *(("", name) for name in (
-        "Add", "And", "ArgMax", "Cast", "Concat", "CumSum", "Div", "Equal", "Gather", "GreaterOrEqual", "Identity",
-        "IsNaN", "Less", "LessOrEqual", "MatMul", "Mul", "Not", "Or", "Reshape", "Sub", "Where",
-    )),
-    (ML, "TreeEnsemble"),
-}  # fmt: skip
+_MAIN = (
+    "Add And ArgMax Cast Concat CumSum Div Equal Gather Greater GreaterOrEqual Identity IsNaN Less LessOrEqual MatMul "
+    "Mul Not Or ReduceSum Reshape Sub Where"
+)
+OPERATORS = {(ML, "TreeEnsemble"), *(("", name) for name in _MAIN.split())}
 
 # Fields of each message that may be there, by number.
 _MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import"}

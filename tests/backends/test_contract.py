@@ -1,0 +1,101 @@
+"""Every backend over every zoo graph: it refuses with a reason, or it answers what `evaluate` answers.
+
+Bitwise, except behind what is `ROUNDING` by its nature and only where the backend itself adds it up.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from slimml.backends import BACKENDS
+from slimml.backends.onnx import rules
+from slimml.errors import InputError, UnsupportedModelError
+from slimml.frontends.lowerer import lower
+from slimml.ingest.live import read_live
+from slimml.ir.graph import Graph, evaluate
+from slimml.ir.ops.delegates import OnnxCall
+from slimml.ir.ops.models import Forest, Linear
+from slimml.passes import PASSES
+from slimml.passes.runner import run_passes
+from slimml.runtime.columns import read_rows
+from slimml.sample import read_sample
+from tests.backends.graphs import compiled
+from tests.zoo import ZOO, zoo_model
+
+_BY_NAME = {b.name: b for b in BACKENDS}
+
+
+@cache
+def zoo_graph(name: str, passes: bool) -> tuple[Graph, dict[str, np.ndarray]]:
+    """The graph as lowered or after all passes, and the blocks of the rows that it answers."""
+    estimator, rows = zoo_model(name)
+    record = read_live(estimator).root
+    try:
+        sample = read_sample(record, rows, None, None)
+        graph = lower(record, kinds=sample.kinds, dtypes=sample.dtypes)
+    except UnsupportedModelError as error:
+        pytest.skip(f"not lowered: {error.what}")
+    graph = run_passes(graph, PASSES)[0] if passes else graph
+    return graph, _accepted(graph, rows)
+
+
+def _accepted(graph: Graph, rows) -> dict[str, np.ndarray]:
+    """The blocks of those rows that no guard refuses."""
+    read = read_rows(rows, graph.schema)
+    blocks = {x.kind: read.numbers if x.kind == "number" else read.objects for x in graph.inputs()}
+    keep = [i for i in range(len(rows)) if _answered(graph, {k: b[i : i + 1] for k, b in blocks.items()})]
+    return {k: b[keep] for k, b in blocks.items()}
+
+
+def _answered(graph: Graph, blocks) -> bool:
+    try:
+        answers(graph, blocks)
+    except InputError:
+        return False
+    return True
+
+
+def answers(graph: Graph, blocks) -> dict[str, list[np.ndarray]]:
+    """The nodes of every output."""
+    ends = [n for o in graph.outputs for n in o.nodes]
+    values = evaluate(ends, {x: blocks[x.kind] for x in graph.inputs()})
+    return {o.name: [dense(values[n]) for n in o.nodes] for o in graph.outputs}
+
+
+def dense(value) -> np.ndarray:
+    return value if isinstance(value, np.ndarray) else value.toarray()
+
+
+def assert_close(got: np.ndarray, want: np.ndarray, *, bitwise: bool) -> None:
+    assert got.shape == want.shape and got.dtype == want.dtype
+    if bitwise or got.dtype.kind != "f":
+        assert got.tobytes() == want.tobytes()
+    else:
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["fresh", "passes"])
+@pytest.mark.parametrize("backend", list(_BY_NAME))
+@pytest.mark.parametrize("model", ZOO, ids=[m.name for m in ZOO])
+def test_a_backend_agrees_or_says_why_not(model, backend, passes):
+    graph, blocks = zoo_graph(model.name, passes)
+    if _BY_NAME[backend].missing():
+        pytest.skip(f"{backend} is not installed")
+    refusals = _BY_NAME[backend].refuses(graph)
+    if refusals:
+        assert all(r.reason for r in refusals)
+        has_model = any(isinstance(n, Forest | Linear) for n in graph.nodes())
+        assert backend != "onnx" or not has_model, refusals
+        return
+    engine = compiled(_BY_NAME[backend], graph)
+    delegated = any(isinstance(n, OnnxCall) for n in engine.graph.nodes())
+    bitwise = not (delegated and any(isinstance(n, rules.ROUNDING_OPS[-1:]) for n in graph.nodes()))
+    assert delegated == (backend == "onnx")
+    for count in (1, len(next(iter(blocks.values())))):
+        some = {k: b[:count] for k, b in blocks.items()}
+        for name, want in answers(graph, some).items():
+            for one, expected in zip(engine.run(name, some), want, strict=True):
+                assert_close(dense(one), expected, bitwise=bitwise)
