@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from slimml.errors import IngestError, LimitError
-from slimml.ingest.machine import Context, Machine, Source, Unfinished
+from slimml.ingest.machine import VIEW, Context, Machine, Source, Unfinished, is_encode
 from slimml.ingest.opcodes import RARE, append_items, call, set_items
 
 _u32 = struct.Struct("<I").unpack_from
@@ -113,7 +113,11 @@ def _run(machine: Machine) -> Any:
                 end = pos + 4 + _u32(data, pos)[0]
                 if end > size:
                     raise machine.too_long(end, pos)
-                stack.append(str(data[pos + 4 : end], "utf-8", "surrogatepass"))
+                if end - pos >= VIEW and stack and is_encode(stack[-1]):
+                    # The argument of `_codecs.encode`: bytes written as a text, which is the form to take them from.
+                    stack.append(machine.view[pos + 4 : end])
+                else:
+                    stack.append(data[pos + 4 : end].decode("utf-8", "surrogatepass"))
                 pos = end
             elif op == 0x43:  # SHORT_BINBYTES
                 end = pos + 1 + data[pos]

@@ -15,7 +15,7 @@ from slimml.ingest.record import Symbol
 Source = bytes | bytearray | mmap.mmap
 _u32 = struct.Struct("<I").unpack_from
 # Raw bytes shorter than this are copied out of the file; longer ones that become arrays stay views of it.
-_VIEW = 4096
+VIEW = 4096
 
 
 @dataclass(eq=False, slots=True)
@@ -92,7 +92,7 @@ class Machine:
     def raw(self, count: int) -> bytes | memoryview:
         """The next `count` bytes: a view where they are the content of an array, else a copy."""
         start = self.take(count)
-        if count >= _VIEW and self._array_content_is_next():
+        if count >= VIEW and self._array_content_is_next():
             return self.view[start : start + count]
         return bytes(self.data[start : start + count])
 
@@ -169,6 +169,11 @@ class Machine:
             hint="The file is truncated or damaged: copy or download it again.",
             offset=start,
         )
+
+
+def is_encode(value: object) -> bool:
+    """Whether this is the function by which protocols 0 to 2 write bytes as a text."""
+    return type(value) is Symbol and value.module == "_codecs" and value.name == "encode"
 
 
 def roles(context: Context) -> Iterable[tuple[Symbol, tuple[str, ...]]]:

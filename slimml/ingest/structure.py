@@ -27,12 +27,15 @@ _BLOCK = 1 << 15
 
 def check_structure(records: Iterable[Record]) -> None:
     """Check every tree, booster and kernel machine. Raises CorruptInputError that names the class and the reason."""
+    records = list(records)
+    # The parts first: what owns them then reads arrays that are known to be sound.
     for record in records:
         if record.name == "Tree" and record.path == _TREE:
             _check_tree_record(record)
         elif (record.module, record.name) == _PREDICTOR:
             _check_predictor(record)
-        elif record.module.startswith("sklearn."):
+    for record in records:
+        if record.module.startswith("sklearn."):
             if "tree_" in record.fields:
                 _check_owner(record, record.fields["tree_"])
             elif record.name in _FORESTS:
@@ -112,6 +115,7 @@ def _check_predictor(predictor: Record) -> None:
     fields = (nodes.dtype.names or ()) if type(nodes) is np.ndarray and nodes.ndim == 1 else ()
     threshold = "num_threshold" if "num_threshold" in fields else "threshold"
     wanted = {"left": "iu", "right": "iu", "feature_idx": "iu", threshold: "f", "is_leaf": "iub", "value": "f"}
+    wanted.update({name: "iub" for name in ("is_categorical", "bitset_idx") if name in fields})
     if not wanted.keys() <= set(fields) or any(nodes.dtype[n].kind not in k for n, k in wanted.items()):
         raise _bad(where, "its nodes are not a list of boosting nodes")
     _check_links(nodes, where, None, ("left", "right", "feature_idx", threshold), "is_leaf")
@@ -138,7 +142,7 @@ def _check_forest(forest: Record) -> None:
         return
     for member in members if type(members) is list else members.flat:
         tree = member.get("tree_") if type(member) is Record else None
-        if type(tree) is Record and len(tree.args) == 3 and not _same_count(said, tree.args[0]):
+        if type(tree) is Record and tree.path == _TREE and not _same_count(said, tree.args[0]):
             raise _bad(forest.path, "its number of features contradicts that of its trees")
 
 
@@ -149,8 +153,9 @@ def _check_boosting(model: Record) -> None:
         return
     for predictors in rounds:
         for predictor in predictors if type(predictors) is list else ():
-            nodes = predictor.get("nodes") if type(predictor) is Record else None
-            if type(nodes) is np.ndarray and nodes["feature_idx"].max() >= said:
+            if type(predictor) is not Record or (predictor.module, predictor.name) != _PREDICTOR:
+                continue
+            if predictor.nodes["feature_idx"].max() >= said:
                 raise _bad(model.path, "a split reads a feature that the model does not have")
 
 

@@ -117,9 +117,13 @@ def _new_dtype(machine: Machine, args: tuple[Any, ...]) -> Any:
 
 
 def _encode(machine: Machine, args: tuple[Any, ...]) -> bytes:
-    if len(args) != 2 or not all(type(a) is str for a in args) or args[1] not in ("latin1", "latin-1"):
+    text = args[0] if args else None
+    # A long text comes as a view of the file: decoded here, it is gone as soon as it is encoded.
+    if type(text) is memoryview:
+        text = str(text, "utf-8")
+    if len(args) != 2 or type(text) is not str or type(args[1]) is not str or args[1] not in ("latin1", "latin-1"):
         raise machine.corrupt("a text is encoded otherwise than pickle does it")
-    return _latin1(machine, args[0])
+    return _latin1(machine, text)
 
 
 def _latin1(machine: Machine, text: str) -> bytes:
