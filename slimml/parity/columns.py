@@ -13,7 +13,7 @@ from slimml.ir.node import Node, Value
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
 from slimml.ir.ops.heads import Complement
-from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract
+from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract, missing_mask
 from slimml.parity.rows import RawRows
 from slimml.schema import NUMBER
 
@@ -152,8 +152,9 @@ def _refused_by(gate: Node, x: Value, y: Value) -> np.ndarray:
         return np.asarray((y == unknown) & np.array(gate.refuse))
     assert isinstance(gate, Guard)
     values = x.toarray() if isinstance(x, Csr) else x
-    inside = (values >= gate.low) & (values <= gate.high)
-    return np.asarray(~inside & ~(np.isnan(values) & gate.missing))
+    missing = missing_mask(values, np.nan)
+    inside = (values >= gate.low) & (values <= gate.high) if gate.type.numeric else ~missing
+    return np.asarray(~inside & ~(missing & gate.missing))
 
 
 def is_number(graph: Graph, column: int) -> bool:

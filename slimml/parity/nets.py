@@ -73,7 +73,7 @@ def check_cuts(
     `found` is what `paired(before, after)` gave, where the caller has it.
     """
     pairs, skipped = found if found is not None else paired(before, after)
-    reports = [_cuts_of_pair(p, seam, before, after) for p in pairs]
+    reports = [_cuts_of_pair(p, seam, before) for p in pairs]
     return _sum(reports, NetReport("cuts", seam, 0, 0, skipped=skipped))
 
 
@@ -103,7 +103,7 @@ def _sum(reports: list[NetReport], empty: NetReport) -> NetReport:
 # ------------------------------------------------------------------------------------------------------- net (i): cuts
 
 
-def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph, after: Graph) -> NetReport:
+def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph) -> NetReport:
     one, other = pair.before.trees, pair.after.trees
     if not pair.raw and (worst := _other_cuts(pair)):
         return NetReport("cuts", seam, 1, 1, faults=1, worst=worst)
@@ -113,19 +113,18 @@ def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph, after: Graph) -> NetRep
         return NetReport("cuts", seam, total, total)
     if not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots)):
         return NetReport("cuts", seam, 0, total, skipped="the trees were rebuilt; the witnesses stand at their cuts")
-    faults, worst = 0, ""
-    for representative in _representatives(one, other, of_node, node):
-        found = splits(one, pair.old, pair.cells)
-        for at, cell in _questions(found, representative, one, pair):
-            wrong = _sides_differ(pair, at, cell)
-            faults += int(wrong.sum())
-            if wrong.any() and not worst:
-                i = int(np.argmax(wrong))
-                worst = _split_fault(pair, int(at[i]), int(cell[i]), before)
-    return NetReport("cuts", seam, total, total, faults=faults, worst=worst)
+    guilty: set[int] = set()
+    worst = ""
+    found = splits(one, pair.old, pair.cells)
+    for at, cell in _questions(found, _representatives(one, other, of_node, node), pair):
+        wrong = np.flatnonzero(_sides_differ(pair, at, cell))
+        guilty.update(of_node[at[wrong]].tolist())
+        if len(wrong) and not worst:
+            worst = _split_fault(pair, int(at[wrong[0]]), int(cell[wrong[0]]), before)
+    return NetReport("cuts", seam, total, total, faults=len(guilty), worst=worst)
 
 
-def _representatives(one: Trees, other: Trees, of_node: np.ndarray, node: np.ndarray) -> list[np.ndarray]:
+def _representatives(one: Trees, other: Trees, of_node: np.ndarray, node: np.ndarray) -> np.ndarray:
     """Nodes such that every pair of a split before and the split that took its place is met."""
     inner = np.flatnonzero(of_node >= 0)
     twin = node[of_node[inner]]
@@ -133,10 +132,10 @@ def _representatives(one: Trees, other: Trees, of_node: np.ndarray, node: np.nda
     for name in ("feature", "cut", "flags"):
         values = getattr(other, name)
         moved |= values[inner] != values[twin]
-    return [np.concatenate([node, inner[moved]])]
+    return np.concatenate([node, inner[moved]])
 
 
-def _questions(found: Splits, nodes: np.ndarray, trees: Trees, pair: Pair) -> list[tuple[np.ndarray, np.ndarray]]:
+def _questions(found: Splits, nodes: np.ndarray, pair: Pair) -> list[tuple[np.ndarray, np.ndarray]]:
     """(nodes, cells of the raw column that each tests), of any shape: beside the cut, and all specials."""
     asked = []
     split = found.of_node[nodes]

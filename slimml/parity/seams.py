@@ -51,7 +51,9 @@ class Checker:
         start = time.perf_counter()
         good = self.trials.good
         artifact = ask(lambda rows: model_answers(opened, rows, self.outputs), good)
-        seams = [self.passes_seam, self._backend_seam(opened, artifact), self._whole_seam(opened, artifact)]
+        refuses = _refuses(lambda rows: model_answers(opened, rows, self.outputs), self.trials.refused)
+        backend, whole = self._backend_seam(opened, artifact, refuses), self._whole_seam(opened, artifact, refuses)
+        seams = [self.passes_seam, backend, whole]
         if self.frontend_seam is not None:
             seams.insert(0, self.frontend_seam)
         nets = [*self.pass_nets, *self._backend_nets(reopened)]
@@ -125,14 +127,13 @@ class Checker:
         """Both nets between the fresh and the final graph."""
         return _nets(self.fresh, self.final, "passes", paired(self.fresh, self.final))
 
-    def _backend_seam(self, opened: Any, artifact: Asked) -> SeamReport:
+    def _backend_seam(self, opened: Any, artifact: Asked, refuses: np.ndarray) -> SeamReport:
         final, limits = self._final
-        report = self._seam("backend", final, artifact, limits, "final", self._artifact_refuses(opened))
+        report = self._seam("backend", final, artifact, limits, "final", refuses)
         return _with_single_rows(report, opened, self.trials.good, final, limits, self.outputs)
 
-    def _whole_seam(self, opened: Any, artifact: Asked) -> SeamReport:
+    def _whole_seam(self, opened: Any, artifact: Asked, refuses: np.ndarray) -> SeamReport:
         wide = added(self._fresh[1], self._final[1])
-        refuses = self._artifact_refuses(opened)
         if self._original is None:
             return self._seam("whole", self._fresh[0], artifact, wide, "fresh", refuses)
         rows, said = self._original
@@ -141,9 +142,6 @@ class Checker:
         wide = added(_evaluated(self.fresh, rows)[1], _evaluated(self.final, rows)[1])
         mine = ask(lambda part: model_answers(opened, part, self.outputs), rows)
         return self._seam("whole", said, mine, wide, "original", None)
-
-    def _artifact_refuses(self, opened: Any) -> np.ndarray:
-        return _refuses(lambda r: model_answers(opened, r, self.outputs), self.trials.refused)
 
     def _seam(
         self, seam: Seam, expected: Asked, got: Asked, limits: Bounds, side: str, refuses: np.ndarray | None
