@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from slimml.ir import domain
+from slimml.ir.domain import Domain
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
-from slimml.schema import CATEGORY, NUMBER, Column, Schema
+from slimml.schema import CATEGORY, NUMBER, TEXT, Column, Schema
 
 _Maker = Callable[[Node, list[int]], Node]
 
@@ -18,13 +20,15 @@ _Maker = Callable[[Node, list[int]], Node]
 class RawTable:
     """The columns of the schema, and what each turned out to be.
 
-    `kinds` holds what the user's data showed, and then what the steps that read a column take it for.
+    `kinds` holds what the user's data showed, and then what the steps that read a column take it for; `domains` what
+    the user declared.
     """
 
     names: tuple[str, ...]
     named: bool
     kinds: dict[int, str] = field(default_factory=dict)
     dtypes: dict[int, str] = field(default_factory=dict)
+    domains: dict[int, Domain] = field(default_factory=dict)
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -35,7 +39,9 @@ class RawTable:
         """Those columns as one block of a kind."""
         if kind not in self._inputs:
             everything = tuple(range(len(self.names)))
-            self._inputs[kind] = Input(kind=kind, columns=everything)
+            plain = {NUMBER: domain.NUMBER, CATEGORY: domain.CATEGORY, TEXT: domain.TEXT}[kind]
+            known = tuple(self.domains.get(c, plain) if kind == NUMBER else plain for c in everything)
+            self._inputs[kind] = Input(kind=kind, columns=everything, domains=known if self.domains else ())
         return Select(inputs=(self._inputs[kind],), index=np.asarray(columns, dtype=np.int64), origin=origin)
 
     def schema(self, read: set[int]) -> Schema:
@@ -72,6 +78,15 @@ class Frame:
     def kinds(self, wanted: Sequence[str]) -> list[str]:
         """The kind of each column, where `wanted` is what the reader takes it for if nothing is known."""
         return [self.table.kind(c, w) for c, w in zip(self.columns, wanted, strict=True)]
+
+    def missing_is_nan(self, at: Sequence[int]) -> None:
+        """Note that categories were missing as NaN when the model was fitted, as in pandas' str columns.
+
+        So None in a dict or a list, which such a column cannot hold, means NaN too.
+        """
+        for c in (self.columns[i] for i in at):
+            if self.table.kinds.get(c) == CATEGORY:
+                self.table.dtypes.setdefault(c, "str")
 
     def floats(self, origin: str) -> Node:
         """The columns as one float64 block."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
 from slimml.frontends.registry import lowering
 from slimml.ingest.record import Record
-from slimml.ir.graph import Graph, Output
+from slimml.ir.domain import Domain
+from slimml.ir.graph import Graph, Output, rebuilt
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Dense, Input, Select
 from slimml.ir.ops.numeric import Guard
@@ -67,9 +68,7 @@ class Lowerer:
                 raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=_WAYS_OUT)
             function = lowering(est.path)
             if function is None:
-                raise UnsupportedEstimatorError(
-                    f"no frontend knows {est.path}", where=self.where, hint=_WAYS_OUT
-                )
+                raise UnsupportedEstimatorError(f"no frontend knows {est.path}", where=self.where, hint=_WAYS_OUT)
             return self._checked(function, est, x)
 
     def transform(self, est: Any, x: Source, step: str | None = None) -> Node:
@@ -149,18 +148,26 @@ class Lowerer:
 
 
 def lower(
-    record: Record, *, kinds: dict[str | int, str] | None = None, dtypes: dict[str | int, str] | None = None
+    record: Any,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    dtypes: Mapping[str, str] | None = None,
+    domains: Mapping[str, Domain] | None = None,
 ) -> Graph:
     """The graph of a fitted pipeline.
 
-    `kinds`, `dtypes`: what the user's data or schema says of the columns, by name (by position where the original
-    knows no names). Raises UnsupportedEstimatorError, UnfittedModelError.
+    `kinds`, `dtypes`, `domains`: what the user's data or schema says of the columns, by name (x0, x1, ... where the
+    original knows no names). Raises UnsupportedEstimatorError, UnfittedModelError.
     """
+    if not isinstance(record, Record):
+        what = "nothing that could be a model" if record is None else f"a {type(record).__name__}, not a fitted model"
+        raise UnsupportedEstimatorError(f"the file holds {what}", where="model", hint="Save the fitted pipeline.")
     names, named = input_names(record)
     table = RawTable(names, named)
-    for given, target in ((kinds or {}, table.kinds), (dtypes or {}, table.dtypes)):
-        position: dict[str | int, int] = {n: i for i, n in enumerate(names)} | {i: i for i in range(len(names))}
-        target |= {position[k]: v for k, v in given.items() if k in position}
+    position = {n: i for i, n in enumerate(names)}
+    table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
+    table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
+    table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
     frame = Frame(table, tuple(range(len(names))))
     lowered = Lowerer().lower(record, frame)
     if isinstance(lowered, Node):
@@ -202,7 +209,8 @@ def _finished(model: Model, table: RawTable) -> Graph:
         wanted = {c for n in users if n.inputs[0] is source and isinstance(n, Select) for c in n.index.tolist()}
         _refuse_two_kinds(table, wanted, source.kind)
         keep = tuple(sorted(wanted))
-        narrow = Input(kind=source.kind, columns=keep)
+        domains = tuple(source.domains[c] for c in keep) if source.domains else ()
+        narrow = Input(kind=source.kind, columns=keep, domains=domains)
         at = {c: i for i, c in enumerate(keep)}
         for n in users:
             if n.inputs[0] is source and isinstance(n, Select):
@@ -216,8 +224,6 @@ def _finished(model: Model, table: RawTable) -> Graph:
 
 
 def _substituted(graph: Graph, new: dict[Node, Node]) -> dict[Node, Node]:
-    from slimml.ir.graph import rebuilt
-
     # `rebuilt` hands over nodes whose inputs did not change as they are, so Selects of inputs are met by identity.
     return rebuilt(graph.nodes(), lambda node: new.get(node, node))
 

@@ -19,6 +19,11 @@ class _PandasNA:
     raise on it. (In nullable integer, float and boolean columns it arrives as NaN, there as here.)
     """
 
+    def __ne__(self, other: object) -> bool:
+        # What looks for missing values asks `x != x`, and the original's imputers raise there too.
+        what = "pandas.NA in a column that is imputed: the original raises here too"
+        raise InputError(what, hint="turn pandas.NA into None or NaN, as the training rows had it")
+
     def __repr__(self) -> str:
         return "pandas.NA"
 

@@ -96,4 +96,4 @@ def _initial_link(est: Record, exponential: bool, ctx: Lowerer) -> np.ndarray:
         return 0.5 * link if exponential else link
     # MultinomialLogit.link: log(p / geometric mean), the mean as scipy.stats.gmean takes it.
     mean = np.exp(np.mean(np.log(prior[None, :]), axis=1))
-    return np.log(prior[None, :] / mean[:, None])[0]
+    return np.asarray(np.log(prior[None, :] / mean[:, None])[0])

@@ -37,6 +37,9 @@ def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def function_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if est.func is not None:
         raise ctx.unsupported("FunctionTransformer with a function is not handled")
+    if est.get("validate", False):  # on by default before 0.22
+        sparse = bool(est.get("accept_sparse", False))
+        return ctx.floats(as_block(x, ctx), finite="all", csr=sparse)
     return as_block(x, ctx)
 
 

@@ -62,7 +62,9 @@ def ranked_forest(
     cut[~inner] = value_row
     if raw.set_row is not None:
         cut[in_set] = raw.set_row[in_set]
-    flags = MISSING_LEFT * (raw.missing_left & inner).astype(np.uint8) | IN_SET * in_set.astype(np.uint8)
+    # Where nothing can be missing the direction means nothing, and forgetting it makes equal splits equal.
+    can_miss = np.append([d.missing for d in rank.type.domains], False)[np.where(inner, raw.feature, -1)]
+    flags = MISSING_LEFT * (raw.missing_left & can_miss).astype(np.uint8) | IN_SET * in_set.astype(np.uint8)
     order, right = preorder(raw.left, raw.right, raw.roots)
     feature = np.where(inner, raw.feature, -1)
     trees = Trees(
@@ -118,7 +120,7 @@ def canonical_cuts(threshold: np.ndarray, dtype: np.dtype, integer: bool) -> np.
         cuts = threshold.astype(dtype)
     above = cuts.astype(np.float64) > threshold
     cuts[above] = np.nextafter(cuts[above], dtype.type(-np.inf))
-    return cuts + dtype.type(0)  # -0.0 becomes 0.0
+    return np.asarray(cuts + dtype.type(0))  # -0.0 becomes 0.0
 
 
 def _category_cuts(known: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from slimml.schema import CATEGORY, NUMBER
 @lowers("sklearn.impute._base.SimpleImputer", "sklearn.impute.SimpleImputer")
 def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     ctx.check_width(est, x)
-    statistics = scalars(est.statistics_, ctx)
+    statistics = _fills(est, ctx)
     sentinel = _sentinel(est, ctx)
     block = _block(est, x, statistics, sentinel, ctx)
     if len(statistics) != block.type.width:
@@ -41,12 +41,24 @@ def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: obj
     nan = isinstance(sentinel, float) and sentinel != sentinel
     if not _is_object(est, statistics):
         return ctx.floats(x, finite="missing" if nan else "all")
+    if is_missing_symbol(est.missing_values):
+        raise ctx.unsupported("missing_values=pandas.NA on a column that does not hold numbers is not handled")
     if isinstance(x, Frame):
         # One imputer may cover numbers and strings, as one block of objects; a statistic says which a column holds.
         wanted = [CATEGORY if isinstance(s, str) or s is None else NUMBER for s in statistics]
         wanted = [CATEGORY] * x.width if len(wanted) != x.width else wanted
-        x = x.objects(wanted, ctx.where)
+        frame, x = x, x.objects(wanted, ctx.where)
+        frame.missing_is_nan(range(frame.width) if nan else [])
     return x if nan else ctx.guard(x, "all")
+
+
+def _fills(est: Record, ctx: Lowerer) -> tuple[object, ...]:
+    """What each column is filled with."""
+    statistics = scalars(est.statistics_, ctx)
+    dtype = est.get("_fill_dtype")  # appears in 1.8: from then on statistics are rounded to what fit was shown
+    if not isinstance(dtype, np.dtype) or dtype.kind != "f":
+        return statistics
+    return tuple(float(dtype.type(s)) if isinstance(s, int | float) else s for s in statistics)
 
 
 def _is_object(est: Record, statistics: tuple[object, ...]) -> bool:

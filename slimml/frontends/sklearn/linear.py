@@ -53,7 +53,9 @@ def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
     weights = np.atleast_2d(np.asarray(est_array(est, "coef_", ctx), dtype=np.float64))
     bias = np.asarray(est_array(est, "intercept_", ctx), dtype=np.float64).ravel()
     if weights.ndim != 2 or weights.shape[1] != block.type.width or len(bias) not in (1, len(weights)):
-        raise ctx.unsupported(f"coef_ {weights.shape} and intercept_ {bias.shape} do not fit {block.type.width} columns")
+        raise ctx.unsupported(
+            f"coef_ {weights.shape} and intercept_ {bias.shape} do not fit {block.type.width} columns"
+        )
     bias = np.broadcast_to(bias, (len(weights),)).copy()
     return Linear(inputs=(block,), weights=np.ascontiguousarray(weights), bias=bias, origin=ctx.where)
 

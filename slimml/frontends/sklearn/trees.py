@@ -136,7 +136,7 @@ def _values(tree: Record, counts: list[int], ctx: Lowerer) -> np.ndarray:
 
 def _classes(est: Record, ctx: Lowerer) -> tuple[tuple[np.ndarray, ...], list[int]]:
     if int(est.n_outputs_) == 1:
-        tables = (labels(est.classes_, ctx),)
+        tables: tuple[np.ndarray, ...] = (labels(est.classes_, ctx),)
     else:
         tables = tuple(labels(c, ctx) for c in est.classes_)
     return tables, [len(t) for t in tables]
