@@ -103,6 +103,11 @@ class Trees:
         end = self.ends[np.searchsorted(self.roots, inner, side="right") - 1]
         require(((right > inner + 1) & (right < end)).all(), "a right child lies outside of its tree")
         parents = np.bincount(np.concatenate([inner + 1, right]), minlength=self.nodes)
+        # Inner nodes minus leaves before a node: a left subtree holds one leaf more than inner nodes, so in preorder
+        # a right child stands where its parent does. It is what lets a file leave right children out.
+        steps = np.where(self.leaf, -1, 1)
+        height = np.cumsum(steps) - steps
+        require(np.array_equal(height[right], height[inner]), "the nodes of a tree are not in preorder")
         expected = np.ones(self.nodes, dtype=parents.dtype)
         expected[self.roots] = 0
         require(np.array_equal(parents, expected), "a node has no parent, or two")

@@ -57,7 +57,8 @@ def unpack(columns: Mapping[str, Tensor]) -> Trees:
     flags[inner] = MISSING_LEFT * _unbits(arrays["missing_left"], count) | IN_SET * _unbits(arrays["in_set"], count)
     sizes = arrays["sizes"].astype(np.int64)
     _require(sizes.ndim == 1 and len(sizes) and sizes.min() > 0, "a forest has an empty tree")
-    _require(sizes.sum() == len(feature) <= _MAX_NODES, "the trees of a forest do not add up to its nodes")
+    _require(sizes.max() <= len(feature) <= _MAX_NODES, "the trees of a forest do not add up to its nodes")
+    _require(sizes.sum() == len(feature), "the trees of a forest do not add up to its nodes")
     _require(max(feature.max(), cut.max()) < 2**31, "a node of a forest holds too large a number")
     roots = np.cumsum(sizes) - sizes
     return Trees(

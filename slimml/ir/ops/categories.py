@@ -81,7 +81,7 @@ class Recode(Node):
         return ValueType(_dtype(self.values), tuple(_domain(self.values[a:b]) for a, b in bounds))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return self.values[x + self.offsets[:-1]]
+        return np.asarray(self.values[x + self.offsets[:-1]])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -101,7 +101,9 @@ class OneHot(Node):
         require_codes(self, self.offsets, len(self.targets))
         require(self.targets.dtype == np.int32, "OneHot.targets is int32")
         require(self.sizes.shape == (self.source.width,) and self.sizes.dtype == np.int64, "OneHot.sizes is int64")
-        require((self.sizes >= 0).all() and self.sizes.sum() < 2**31, "OneHot.sizes are negative or too large")
+        # Every column of a group is some code's; so a plan cannot ask for more columns than it has table entries.
+        fits = (self.sizes >= 0) & (self.sizes <= np.diff(self.offsets))
+        require(fits.all(), "OneHot.sizes are negative, or larger than their tables")
         owner = np.repeat(self.sizes, np.diff(self.offsets))
         require(((self.targets >= -1) & (self.targets < owner)).all(), "OneHot.targets lie outside of their group")
         require(self.layout in ("dense", "csr") and self.dtype in ("float64", "float32", "int64", "bool"), "OneHot")
@@ -131,7 +133,9 @@ def require_codes(node: Node, offsets: np.ndarray, total: int) -> None:
     require(node.source.dtype == "int32", f"{type(node).__name__} takes codes, got {node.source}")
     require_offsets(offsets, node.source.width, total)
     room = np.diff(offsets).tolist()
-    fits = all(d.kind == "rank" and not d.missing and d.high < n for d, n in zip(node.source.domains, room, strict=True))
+    fits = all(
+        d.kind == "rank" and not d.missing and d.high < n for d, n in zip(node.source.domains, room, strict=True)
+    )
     require(fits, f"{type(node).__name__} has fewer entries than its input has codes")
 
 
@@ -144,7 +148,8 @@ def _object_coder(table: tuple[object, ...]) -> Callable[[np.ndarray], np.ndarra
         get = codes.get
         found = [get(v, unknown) for v in column.tolist()]
         if nan != unknown and unknown in found:
-            found = [nan if f == unknown and v != v else f for f, v in zip(found, column.tolist(), strict=True)]
+            pairs = zip(found, column.tolist(), strict=True)
+            found = [nan if f == unknown and isinstance(v, float) and v != v else f for f, v in pairs]
         return np.array(found, dtype=np.int32)
 
     return encode

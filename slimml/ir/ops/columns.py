@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimml.errors import InputError
 from slimml.ir import csr
 from slimml.ir.csr import Csr
-from slimml.ir.domain import CATEGORY, NUMBER, TEXT, Domain
+from slimml.ir.domain import BINARY, CATEGORY, NUMBER, TEXT, Domain
 from slimml.ir.node import Node, Value, require, require_inputs
-from slimml.ir.types import DTYPES, DType, ValueType, promoted
+from slimml.ir.types import DTYPES, DType, Layout, ValueType, promoted
+
+# Types list a domain per column, so a plan that doubles its width node by node would need all memory there is.
+_MAX_WIDTH = 1 << 24
 
 _KINDS: dict[str, tuple[DType, Domain]] = {
     "number": ("float64", NUMBER),
@@ -74,6 +79,7 @@ class Concat(Node):
         require(self.layout in ("dense", "csr"), f"no layout {self.layout!r}")
         objects = any(not x.type.numeric for x in self.inputs)
         require(self.layout == "dense" or not objects, "objects are never csr")
+        require(sum(x.type.width for x in self.inputs) <= _MAX_WIDTH, "Concat makes too many columns")
 
     def infer(self) -> ValueType:
         types = [x.type for x in self.inputs]
@@ -82,7 +88,7 @@ class Concat(Node):
             groups += [(start + a, start + b) for a, b in t.groups]
             start += t.width
         domains = tuple(d for t in types for d in t.domains)
-        layout = "csr" if self.layout == "csr" else "dense"
+        layout: Layout = "csr" if self.layout == "csr" else "dense"
         return ValueType(promoted(tuple(t.dtype for t in types)), domains, layout, tuple(groups))
 
     def evaluate(self, *values: Value) -> Value:
@@ -94,20 +100,34 @@ class Concat(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Cast(Node):
-    """Another dtype, rounded as C and numpy do (float64 to float32: to nearest, ties to even)."""
+    """Another dtype, rounded as C and numpy do (float64 to float32: to nearest, ties to even).
+
+    Objects that are no numbers are refused with an InputError.
+    """
 
     dtype: DType
 
     def check(self) -> None:
         require_inputs(self, 1, layouts=("dense", "csr"), numeric=False)
         require(self.dtype in DTYPES, f"no dtype {self.dtype!r}")
+        require(self.source.layout == "dense" or self.dtype != "object", "objects are never csr")
 
     def infer(self) -> ValueType:
-        return replace(self.source, dtype=self.dtype)
+        domains = tuple(_cast_domain(d, self.source.dtype, self.dtype) for d in self.source.domains)
+        return replace(self.source, dtype=self.dtype, domains=domains)
 
     def evaluate(self, x: Value) -> Value:
-        with np.errstate(over="ignore"):
-            return x.with_data(x.data.astype(self.dtype)) if isinstance(x, Csr) else x.astype(self.dtype)
+        if isinstance(x, Csr):
+            return x.with_data(self._cast(x.data))
+        return self._cast(x)
+
+    def _cast(self, x: np.ndarray) -> np.ndarray:
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return x.astype(self.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            hint = "The original raises here too: the column holds something that is no number."
+            raise InputError(str(error), where=self.origin, hint=hint) from None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -139,6 +159,27 @@ class Constant(Node):
 
     def evaluate(self, x: Value) -> np.ndarray:
         return np.tile(self.value, (x.shape[0], 1))
+
+
+def _cast_domain(domain: Domain, source: str, target: str) -> Domain:
+    """What is known after a cast; bounds are rounded as the values are."""
+    if source == target:
+        return domain
+    if target == "object":
+        return replace(domain, kind="category", missing=True)
+    if source == "object":
+        return Domain()
+    if target == "bool":
+        return BINARY
+    if target.startswith("int"):
+        info = np.iinfo(target)
+        safe = not domain.missing and info.min <= domain.low and domain.high < info.max
+        # NaN, infinities and what overflows become whatever the processor makes of them.
+        low, high = (domain.low, domain.high) if safe else (info.min, info.max)
+        return replace(domain, integer=True, low=float(math.trunc(low)), high=float(math.trunc(high)), missing=False)
+    with np.errstate(over="ignore"):
+        low, high = (float(np.float64(end).astype(target)) for end in (domain.low, domain.high))
+    return replace(domain, low=low, high=high)
 
 
 def _kept_groups(groups: tuple[tuple[int, int], ...], index: np.ndarray) -> tuple[tuple[int, int], ...]:

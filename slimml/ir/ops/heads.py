@@ -45,7 +45,7 @@ class Exp(_Elementwise):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            return np.exp(x)
+            return np.asarray(np.exp(x))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ class Log(_Elementwise):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(x)
+            return np.asarray(np.log(x))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -65,8 +65,9 @@ class Softmax(_Elementwise):
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        raised = np.exp(x - x.max(axis=1)[:, None])
-        return raised / raised.sum(axis=1)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            raised = np.exp(x - x.max(axis=1)[:, None])
+        return np.asarray(raised / raised.sum(axis=1)[:, None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -80,7 +81,7 @@ class NormalizeRows(_Elementwise):
         total = x.sum(axis=1)
         empty = total == 0
         share = np.where(empty[:, None], 1.0, x)
-        return share / np.where(empty, float(x.shape[1]), total)[:, None]
+        return np.asarray(share / np.where(empty, float(x.shape[1]), total)[:, None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -106,7 +107,7 @@ class ArgMax(_Elementwise):
         return ValueType("int64", (Domain(integer=True, low=0, high=self.source.width - 1, missing=False),))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return np.argmax(x, axis=1)[:, None]
+        return np.asarray(np.argmax(x, axis=1)[:, None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

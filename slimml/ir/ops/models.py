@@ -35,10 +35,12 @@ class Linear(Node):
 
     def evaluate(self, x: Value) -> np.ndarray:
         if isinstance(x, Csr):
-            return x.matmul(self.weights.T) + self.bias
-        if len(self.bias) == 1:
-            return (x @ self.weights[0])[:, None] + self.bias
-        return x @ self.weights.T + self.bias
+            total = x.matmul(self.weights.T)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                # One row of weights goes to BLAS as a vector, as the original hands it over.
+                total = (x @ self.weights[0])[:, None] if len(self.bias) == 1 else x @ self.weights.T
+        return np.asarray(total + self.bias)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

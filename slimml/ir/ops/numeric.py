@@ -30,9 +30,11 @@ class _WithVector(Node):
         return ("dense",)
 
     def infer(self) -> ValueType:
-        # Missing stays missing; nothing else is known of a product or a sum.
-        domains = tuple(Domain(missing=True) for _ in self.source.domains)
-        return ValueType(self.source.dtype, domains, self.source.layout)
+        # A finite operand that is not zero makes NaN of nothing but NaN; no more is known of a sum or a product.
+        safe = np.isfinite(self.value) & (self.value != 0 if isinstance(self, Multiply | Divide) else True)
+        pairs = zip(self.source.domains, safe.tolist(), strict=True)
+        return ValueType(self.source.dtype, tuple(Domain(missing=d.missing or not ok) for d, ok in pairs),
+                         self.source.layout)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -40,7 +42,8 @@ class Add(_WithVector):
     """y = x + value"""
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return x + self.value
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(x + self.value)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -48,7 +51,8 @@ class Subtract(_WithVector):
     """y = x - value"""
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return x - self.value
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(x - self.value)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -69,7 +73,7 @@ class Divide(_WithVector):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return x / self.value
+            return np.asarray(x / self.value)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -89,7 +93,8 @@ class Affine(Node):
         return ValueType(self.source.dtype, (NUMBER,) * self.source.width)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return x * self.scale + self.shift
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(x * self.scale + self.shift)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -102,12 +107,15 @@ class Clip(Node):
     def check(self) -> None:
         require_inputs(self, 1, layouts=("dense", "csr"))
         require(self.low <= self.high, "Clip.low exceeds Clip.high")
+        require(self.source.dtype in ("float64", "float32"), f"Clip takes floats, got {self.source}")
         zero_kept = self.source.layout == "dense" or self.low <= 0 <= self.high
         require(zero_kept, "a csr block is clipped only where zero stays zero")
 
     def infer(self) -> ValueType:
+        # The bounds in the block's dtype, and the domain's own ends clipped like any value.
+        low, high = (float(np.asarray(bound, self.source.dtype)) for bound in (self.low, self.high))
         domains = tuple(
-            replace(d, low=max(d.low, self.low), high=min(d.high, self.high), integer=False)
+            Domain(low=min(max(d.low, low), high), high=max(min(d.high, high), low), missing=d.missing)
             for d in self.source.domains
         )
         return replace(self.source, domains=domains, groups=())
@@ -125,7 +133,7 @@ class IsMissing(Node):
 
     def check(self) -> None:
         require_inputs(self, 1, numeric=False)
-        require_scalar(self.sentinel)
+        require_fits(self.source, self.sentinel)
 
     def infer(self) -> ValueType:
         return ValueType("bool", (BINARY,) * self.source.width)
@@ -143,24 +151,28 @@ class FillMissing(Node):
 
     def check(self) -> None:
         require_inputs(self, 1, numeric=False)
-        require_scalar(self.sentinel, *self.fill)
+        require_fits(self.source, self.sentinel, *self.fill)
         require(len(self.fill) == self.source.width, "FillMissing.fill needs one value per column")
-        numbers = all(isinstance(f, int | float) for f in self.fill)
-        require(numbers or not self.source.numeric, "numbers are filled with numbers")
 
     def infer(self) -> ValueType:
         if not self.source.numeric:
             return self.source
+        fills = self._row(self.source.dtype).astype(np.float64).tolist()
         if isinstance(self.sentinel, float) and isnan(self.sentinel):
-            pairs = zip(self.source.domains, self.fill, strict=True)
-            return replace(self.source, domains=tuple(d.filled(float(f)) for d, f in pairs), groups=())  # type: ignore[arg-type]
-        domains = tuple(Domain(missing=d.missing) for d in self.source.domains)
+            pairs = zip(self.source.domains, fills, strict=True)
+            domains = tuple(d if isnan(f) else d.filled(f) for d, f in pairs)
+        else:
+            domains = tuple(Domain(missing=d.missing or isnan(f)) for d, f in zip(self.source.domains, fills))
         return replace(self.source, domains=domains, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        fill = np.empty(len(self.fill), dtype=self.type.dtype)
-        fill[:] = self.fill
-        return np.where(missing_mask(x, self.sentinel), fill, x)
+        return np.where(missing_mask(x, self.sentinel), self._row(self.type.dtype), x)
+
+    def _row(self, dtype: str) -> np.ndarray:
+        fill = np.empty(len(self.fill), dtype=dtype)
+        with np.errstate(over="ignore"):
+            fill[:] = self.fill
+        return fill
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -218,16 +230,25 @@ class Guard(Node):
         )
 
 
-
 def missing_mask(x: np.ndarray, sentinel: object) -> np.ndarray:
     """Where x equals the sentinel; bool, x's shape."""
     if sentinel is None:
-        return np.equal(x, None).astype(bool)
+        return np.asarray(x == None).astype(bool)  # noqa: E711 (elementwise)
     if isinstance(sentinel, float) and isnan(sentinel):
-        return np.isnan(x) if x.dtype.kind == "f" else (x != x).astype(bool)
-    return np.equal(x, sentinel).astype(bool)
+        return np.isnan(x) if x.dtype.kind == "f" else np.asarray(x != x).astype(bool)
+    return np.asarray(x == sentinel).astype(bool)
 
 
 def require_scalar(*values: object) -> None:
     """Only values that a plan can hold: None, bool, int, float, str."""
     require(all(v is None or isinstance(v, bool | int | float | str) for v in values), "not a plain scalar")
+    # Integers that a float would overflow on are compared with no value that a row can hold.
+    require(all(not isinstance(v, int) or abs(v) < 2**1000 for v in values), "an integer beyond all floats")
+
+
+def require_fits(source: ValueType, *values: object) -> None:
+    """Plain scalars, and finite integers or any floats where the block holds numbers."""
+    require_scalar(*values)
+    if source.numeric:
+        require(source.dtype in ("float64", "float32"), f"missing values are of floats or objects, not of {source}")
+        require(all(isinstance(v, int | float) for v in values), "numbers are compared and filled with numbers")

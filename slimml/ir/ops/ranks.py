@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,16 +46,12 @@ class Rank(Node):
         counts = np.diff(self.offsets).tolist()
         if len(self.table):
             bounds = self.offsets + np.arange(len(self.offsets))
-            counts = [
-                int(self.table[a:b].max(initial=0)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-            ]
+            counts = [int(self.table[a:b].max(initial=0)) for a, b in pairwise(bounds.tolist())]
         missing = [d.missing for d in self.source.domains]
         if len(self.table):
             missing = [True] * len(missing)
         shared: dict[tuple[int, bool], object] = {}
-        domains = tuple(
-            shared.setdefault((n, m), ranks(n, missing=m)) for n, m in zip(counts, missing, strict=True)
-        )
+        domains = tuple(shared.setdefault((n, m), ranks(n, missing=m)) for n, m in zip(counts, missing, strict=True))
         return ValueType("int32", domains)  # type: ignore[arg-type]
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -76,6 +73,8 @@ class Rank(Node):
 
 def require_offsets(offsets: np.ndarray, width: int, total: int) -> None:
     """Check that offsets start at 0, never fall and end at `total`, one more than `width` of them."""
-    require(offsets.dtype == np.int64 and offsets.shape == (width + 1,), "offsets need one entry per column, and an end")
+    require(
+        offsets.dtype == np.int64 and offsets.shape == (width + 1,), "offsets need one entry per column, and an end"
+    )
     require(offsets[0] == 0 and offsets[-1] == total, "offsets do not span their table")
     require((np.diff(offsets) >= 0).all(), "offsets fall")
