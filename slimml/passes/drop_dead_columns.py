@@ -79,6 +79,10 @@ def _always(node: Node) -> np.ndarray:
         return np.asarray(~((inside | (not node.source.numeric)) & absent))
     if isinstance(node, Lookup):
         return np.array(node.refuse, dtype=bool)
+    refuses = isinstance(node, FillMissing | IsMissing) or (isinstance(node, Cast) and node.dtype != "object")
+    if refuses and not node.source.numeric:
+        # Objects that are no numbers, and pandas.NA, are refused.
+        return np.ones(node.type.width, dtype=bool)
     return np.zeros(node.type.width, dtype=bool)
 
 

@@ -31,11 +31,9 @@ def run(graph: Graph) -> Outcome:
     """Move every guard inwards until none can move."""
     fired = 0
     while True:
-        users = Counter(x for node in graph.nodes() for x in node.inputs)
-        users.update(n for o in graph.outputs for n in o.nodes)
         changed, skipped = 0, Counter[str]()
 
-        def rule(node: Node, users: Counter[Node] = users, skipped: Counter[str] = skipped) -> Node:
+        def rule(node: Node, skipped: Counter[str] = skipped) -> Node:
             nonlocal changed
             if not isinstance(node, Guard):
                 return node
@@ -74,10 +72,16 @@ def _hoisted(guard: Guard) -> Node | Skip | None:
     if isinstance(inner, FillMissing):
         return _through_fill(guard, inner)
     if isinstance(inner, Dense):
+        if not _takes_zero(guard):
+            return Skip("a guard that refuses zero lets the zeros pass that csr leaves out")
         return replace(inner, inputs=(_moved(guard, inner.inputs[0], guard.low, guard.high),))
     if isinstance(inner, Add | Subtract | Multiply | Divide | Cast):
         return _through_monotone(guard, inner)
     return Skip(f"a guard stays behind {type(inner).__name__}")
+
+
+def _takes_zero(guard: Guard) -> bool:
+    return bool(((guard.low <= 0) & (guard.high >= 0)).all())
 
 
 def _implied(guard: Guard) -> bool:
@@ -109,6 +113,8 @@ def _through_concat(guard: Guard, inner: Concat) -> Node | Skip:
     start = 0
     if inner.type.dtype != "object" and any(not x.type.numeric for x in inner.inputs):
         return Skip("objects that become numbers are guarded as numbers")
+    if inner.type.layout == "csr" and not _takes_zero(guard):
+        return Skip("a guard that refuses zero lets the zeros pass that csr leaves out")
     for x in inner.inputs:
         own = slice(start, start + x.type.width)
         start += x.type.width
@@ -150,6 +156,8 @@ def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
         return Skip("a guard stays behind arithmetic on csr, or on values that are no floats")
     if isinstance(inner, Multiply | Divide) and not (np.isfinite(inner.value) & (inner.value != 0)).all():
         return Skip("a scale is zero or not finite")
+    if isinstance(inner, Add | Subtract) and not np.isfinite(inner.value).all():
+        return Skip("a shift is not finite")
     low, high = preimage(inner.evaluate, x.type.width, x.type.dtype, guard.low, guard.high)
     # Arithmetic makes no NaN of a number inside these bounds, and keeps NaN as NaN.
     return replace(inner, inputs=(_moved(guard, x, low, high),))
@@ -204,12 +212,10 @@ def _before(x: np.ndarray, whole: type) -> np.ndarray:
 
 def _key(x: np.ndarray, whole: type) -> np.ndarray:
     """Integers that order as the floats do, with -0.0 and 0.0 both at 0."""
-    bits = x.view(whole)
-    return np.where(bits < 0, -(bits & np.iinfo(whole).max), bits)
+    bits: np.ndarray = x.view(whole)
+    return np.asarray(np.where(bits < 0, -(bits & np.iinfo(whole).max), bits))
 
 
 def _float(key: np.ndarray, kind: type) -> np.ndarray:
     magnitude = np.abs(key).view(kind)
-    return np.where(key < 0, -magnitude, magnitude).astype(kind)
-
-
+    return np.asarray(np.where(key < 0, -magnitude, magnitude), dtype=kind)
