@@ -15,7 +15,7 @@ from slimml.runtime.containers import (
     one_row_of_frame,
     open_table,
 )
-from slimml.runtime.values import categories, category, number, numbers, text, texts
+from slimml.runtime.values import NAN, categories, category, number, numbers, text, texts
 from slimml.schema import NUMBER, TEXT, Column, Schema
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     Floats = np.ndarray[Any, np.dtype[np.float64]]
     Objects = np.ndarray[Any, np.dtype[np.object_]]
+
+
+# Dtypes of categories in which pandas keeps every missing value as NaN.
+_NAN_ONLY = ("str", "category")
 
 
 class Rows:
@@ -86,6 +90,8 @@ class RowReader:
         self._number_names = [columns[i].name for i in self._number_at]
         self._object_names = [columns[i].name for i in self._object_at]
         self._text_at = [j for j, i in enumerate(self._object_at) if columns[i].kind == TEXT]
+        # Columns whose dtype has no None: a frame made of the same rows would hold NaN.
+        self._nan_only = [j for j, i in enumerate(self._object_at) if columns[i].dtype in _NAN_ONLY]
         self._unread = [c.name for c in columns if not c.read] if strict else []
         self._numbers_by_name = _getter(self._number_names)
         self._objects_by_name = _getter(self._object_names)
@@ -128,6 +134,9 @@ class RowReader:
         except (TypeError, ValueError, OverflowError):  # a missing value, or one that `number` refuses by name
             floats = [v if type(v) is float else number(v, name) for v, name in zip(values, self._number_names)]
         objects = [v if type(v) is str else category(v, name) for v, name in zip(others, self._object_names)]
+        for j in self._nan_only:
+            if objects[j] is None and single:
+                objects[j] = NAN
         for j in self._text_at:
             objects[j] = text(objects[j], self._object_names[j])
         return Rows(single, 1, floats, objects)
@@ -170,6 +179,8 @@ class RowReader:
         objects: list[list[Any]] = []
         for i, name in zip(self._object_at, self._object_names):
             values = _python_values(table.column(places[i]), name)
+            if table.nulls and self._columns[i].dtype in _NAN_ONLY:
+                values = [NAN if value is None else value for value in values]
             objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))
         return Rows(False, table.count, None, None, floats, _object_block(objects, table.count))
 

@@ -23,6 +23,8 @@ class Table:
     `names`   the columns' names, or None where they are known by position alone
     `column`  the values of the i-th column: a list of Python values or a 1-D numpy array
     `block`   the whole as a 2-D numpy array of bools, ints or floats, where it came as one
+    `nulls`   whether None is how this container says that a value is missing; in a numpy or pandas column of objects
+              it is a value of its own, as scikit-learn has it
     """
 
     count: int
@@ -30,6 +32,7 @@ class Table:
     names: list[str] | None
     column: Callable[[int], Any]
     block: Any = None
+    nulls: bool = False
 
 
 def open_table(data: Any, *, documents: bool) -> Table:
@@ -66,7 +69,7 @@ def from_lists(rows: Sequence[Any]) -> Table:
             raise InputError(f"row 0 is a list of values, row {i} a {type(row).__name__}", hint=_ROWS)
         if len(row) != width:
             raise InputError(f"row 0 has {width} values, row {i} has {len(row)}", hint=_ROWS)
-    return Table(len(rows), width, None, lambda i: [row[i] for row in rows])
+    return Table(len(rows), width, None, lambda i: [row[i] for row in rows], nulls=True)
 
 
 def from_dicts(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> Table:
@@ -75,7 +78,7 @@ def from_dicts(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> Tabl
         if not isinstance(row, Mapping):
             raise InputError(f"row 0 is a dict, row {i} a {type(row).__name__}", hint=_ROWS)
     names = [name for name in wanted if all(name in row for row in rows)]
-    return Table(len(rows), len(names), names, lambda i: [row[names[i]] for row in rows])
+    return Table(len(rows), len(names), names, lambda i: [row[names[i]] for row in rows], nulls=True)
 
 
 def one_row_of_frame(frame: Any, *, categories: bool) -> list[Any] | None:
@@ -148,7 +151,7 @@ def _polars(frame: Any) -> Table:
         return series.to_numpy() if series.dtype.is_numeric() and not series.dtype.is_decimal() else series.to_list()
 
     names = list(frame.columns)
-    return Table(frame.height, len(names), names, column)
+    return Table(frame.height, len(names), names, column, nulls=True)
 
 
 def _arrow(table: Any) -> Table:
@@ -160,7 +163,7 @@ def _arrow(table: Any) -> Table:
         return values.to_numpy(zero_copy_only=False)
 
     names = list(table.schema.names)
-    return Table(table.num_rows, len(names), names, column)
+    return Table(table.num_rows, len(names), names, column, nulls=True)
 
 
 def _sparse(matrix: Any) -> Table:
