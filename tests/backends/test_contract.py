@@ -18,6 +18,7 @@ from slimml.ingest.live import read_live
 from slimml.ir.graph import Graph, evaluate
 from slimml.ir.ops.delegates import OnnxCall
 from slimml.ir.ops.models import Forest, Linear
+from slimml.ir.ops.ranks import Rank
 from slimml.passes import PASSES
 from slimml.passes.runner import run_passes
 from slimml.runtime.columns import read_rows
@@ -43,11 +44,24 @@ def zoo_graph(name: str, passes: bool) -> tuple[Graph, dict[str, np.ndarray]]:
 
 
 def _accepted(graph: Graph, rows) -> dict[str, np.ndarray]:
-    """The blocks of those rows that no guard refuses."""
+    """The blocks of those rows that no guard refuses, each followed by a row on the edges of the splits."""
     read = read_rows(rows, graph.schema)
     blocks = {x.kind: read.numbers if x.kind == "number" else read.objects for x in graph.inputs()}
-    keep = [i for i in range(len(rows)) if _answered(graph, {k: b[i : i + 1] for k, b in blocks.items()})]
+    blocks = {k: np.concatenate([b, _on_edges(graph, b) if k == "number" else b]) for k, b in blocks.items()}
+    count = len(next(iter(blocks.values())))
+    keep = [i for i in range(count) if _answered(graph, {k: b[i : i + 1] for k, b in blocks.items()})]
     return {k: b[keep] for k, b in blocks.items()}
+
+
+def _on_edges(graph: Graph, block: np.ndarray) -> np.ndarray:
+    """The rows with half of their numbers moved onto cuts, one ulp beyond them, or where float32 rounds onto them."""
+    rng = np.random.default_rng(0)
+    cuts = np.concatenate([np.zeros(1), *(n.cuts.astype(np.float64) for n in graph.nodes() if isinstance(n, Rank))])
+    edges = np.concatenate([cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf), cuts * (1 + 2e-8), [-0.0]])
+    moved = rng.random(block.shape) < 0.5
+    out = block.copy()
+    out[moved] = rng.choice(edges[np.isfinite(edges)], int(moved.sum()))
+    return out
 
 
 def _answered(graph: Graph, blocks) -> bool:

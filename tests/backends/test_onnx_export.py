@@ -7,9 +7,6 @@ import json
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-
 from slimml.backends.onnx import rules
 from slimml.backends.onnx.export import export_onnx, export_refusals
 from slimml.backends.onnx.objects import usages
@@ -17,6 +14,9 @@ from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest
 from tests.backends.test_contract import answers, assert_close, zoo_graph
 from tests.zoo import ZOO
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def run_file(data: bytes, graph: Graph, blocks) -> dict[str, np.ndarray]:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from slimml.backends.treelite import TreeliteBackend
 from slimml.ir import forest
+from slimml.runtime.engines.treelite import Gtil
 from tests.backends.forests import random_ranks, random_trees, shapes
 from tests.backends.graphs import compiled, forest_graph, reference, rows_for
 
 pytest.importorskip("treelite")
-from slimml.runtime.engines.treelite import Gtil
 
 
 @given(shapes)

@@ -20,6 +20,7 @@ from slimml.ir.ops.columns import Dense, Select
 from slimml.ir.ops.delegates import OnnxCall
 from slimml.ir.ops.models import Forest
 from slimml.options import ShrinkOptions
+from slimml.runtime.engines.onnx_check import MAX_DEPTH
 
 SECTION = "onnx"
 
@@ -69,6 +70,10 @@ def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:
     if _tree_nodes(nodes) > _MOST_NODES:
         refusals.append(Refusal("its forests are larger than the 2 GB that an ONNX file may hold"))
     for node in nodes:
+        if isinstance(node, Forest) and node.trees.depth() > MAX_DEPTH:
+            refusals.append(
+                Refusal(f"a tree deeper than {MAX_DEPTH}, which ONNX Runtime builds by recursion", node.origin)
+            )
         if node.type.layout == "csr" and node.type.width > _MOST_COLUMNS:
             wide = f"a sparse block of {node.type.width} columns, which ONNX would write out in full"
             return [*refusals, Refusal(wide, node.origin)]

@@ -76,7 +76,11 @@ def reads(node: Node) -> tuple[Node, ...]:
     if not isinstance(node, Forest):
         return node.inputs
     found = tuple(dict.fromkeys(s.node for s in sources(node).values()))
-    return found or node.inputs  # single leaves: only the number of rows is read
+    if found:
+        return found
+    # Single leaves: only the number of rows is read, and any block in front tells it.
+    only = node.inputs[0]
+    return only.inputs if isinstance(only, Rank) else (only,)
 
 
 def _origin(node: Node, column: int) -> tuple[Node, int]:

@@ -89,19 +89,19 @@ def _load(model: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
     # As it was written: what an optimizer fuses may round otherwise, and takes longer to load.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except _errors() as error:
         raise ArtifactCorruptError(f"ONNX Runtime does not load the model: {error}") from None
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: one class per status, without a base of their own."""
+    """What ONNX Runtime raises: one class per status, without a base of their own, and what its messages may hold."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "NoSuchFile", "NoModel", "EngineError", "RuntimeException", "InvalidProtobuf",
              "ModelLoaded", "NotImplemented", "InvalidGraph", "EPFail")  # fmt: skip
-    return tuple(getattr(state, n) for n in names if hasattr(state, n))
+    return (UnicodeDecodeError, *(getattr(state, n) for n in names if hasattr(state, n)))

@@ -28,6 +28,7 @@ _GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
 _NODE = {1: "input", 2: "output", 4: "op_type", 5: "attribute", 7: "domain"}
 _ATTRIBUTE = {1: "name", 3: "i", 4: "s", 5: "t", 8: "ints", 20: "type"}
 _TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data"}
+_PORT = {1: "name", 2: "type"}
 _OPSET = {1: "domain", 2: "version"}
 _ELEMENTS = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 _MAX_OPS = 10_000
@@ -47,6 +48,8 @@ def check_model(data: memoryview) -> None:
         _require(domain in ([""], [ML]), f"operators of the domain {domain}")
     graph = _message(_bytes(model["graph"][0]), _GRAPH)
     _require(0 < len(graph["node"]) <= _MAX_OPS, "an ONNX graph of an odd size")
+    for port in graph["input"] + graph["output"]:
+        _strings(_message(_bytes(port), _PORT)["name"])
     constants = dict(_tensor(_bytes(t)) for t in graph["initializer"])
     produced: dict[str, dict[str, list[Field]]] = {}
     for raw in graph["node"]:
@@ -239,10 +242,9 @@ def _bytes(field: Field) -> memoryview:
 
 
 def _strings(fields: list[Field]) -> list[str]:
-    try:
-        return [bytes(_bytes(f)).decode() for f in fields]
-    except UnicodeDecodeError:
-        raise ArtifactCorruptError("the ONNX model holds a name that is no text") from None
+    texts = [bytes(_bytes(f)) for f in fields]
+    _require(all(t.isascii() and len(t) < 64 for t in texts), "a name that slimml would not make up")
+    return [t.decode() for t in texts]
 
 
 def _require(condition: object, message: str) -> None:
