@@ -89,7 +89,9 @@ class UnfittedModelError(UnsupportedModelError):
 
 
 class NoBackendError(UnsupportedModelError):
-    """No backend can express the graph under the options given."""
+    """No backend can express the graph under the options given. `result`: the ShrinkResult, where there is one."""
+
+    result: object = None
 
 
 class InputError(SlimmlError, ValueError):
@@ -109,9 +111,10 @@ class UsageError(SlimmlError, ValueError):
 
 
 class ParityError(SlimmlError):
-    """Predictions differ from the original's."""
+    """Predictions differ from the original's. `result`: the ShrinkResult, where there is one."""
 
     exit_code = 1
+    result: object = None
 
 
 class BudgetError(SlimmlError):

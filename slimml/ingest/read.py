@@ -12,6 +12,7 @@ from slimml.ingest import formats
 from slimml.ingest.container import Opened, open_source
 from slimml.ingest.containers import choose
 from slimml.ingest.decode import decode
+from slimml.ingest.excused import excuse
 from slimml.ingest.hazards import hazards
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
@@ -93,6 +94,7 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
     imports = imports_of(context)
     refuse_dangerous(imports, root)
     records = survey(root, limits)
+    imports = excuse(imports, records)
     check_structure(records)
     versions, warnings = versions_in(records)
     warnings += context.warnings + hazards(records)

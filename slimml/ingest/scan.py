@@ -75,9 +75,9 @@ def scan(source: str | os.PathLike[str] | bytes | memoryview, *, limits: Limits 
     except IngestError as e:
         _stopped(report, e)
     else:
-        _note_refusal(report, root, context, limits)
+        report.imports = _judged_whole(report, root, context, limits)
     report.format = format_name(opened, context)
-    report.imports = sorted(imports_of(context), key=lambda i: _ORDER.index(i.verdict))
+    report.imports = sorted(report.imports or imports_of(context), key=lambda i: _ORDER.index(i.verdict))
     return report
 
 
@@ -86,9 +86,10 @@ def _stopped(report: ScanReport, error: IngestError) -> ScanReport:
     return report
 
 
-def _note_refusal(report: ScanReport, root: Any, context: Context, limits: Limits) -> None:
+def _judged_whole(report: ScanReport, root: Any, context: Context, limits: Limits) -> list[Import]:
     """The stream was read whole; say so if `read` refuses it for what it holds."""
     try:
-        checked(root, context, limits)
+        return checked(root, context, limits).imports
     except IngestError as e:
         report.warnings.append(f"refused by slimml: {e.what}")
+        return []

@@ -13,21 +13,32 @@ from typing import Any
 
 from slimml.artifact.exact import from_exact, to_exact
 from slimml.errors import ArtifactCorruptError, InputError
+from slimml.options import GOLDEN_RTOL
 from slimml.runtime.predictor import Model
+
+Difference = tuple[float, float, int]
+_NOTHING: Difference = (0.0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenReport:
-    """What replaying found: rows, the largest difference of a number, and how many labels changed."""
+    """What replaying found: rows, the largest difference of a number (absolute, and relative to the number or to 1,
+    whichever is larger), and how many labels changed.
+    """
 
     rows: int
     max_abs: float
+    max_scaled: float
     label_mismatches: int
 
     @property
     def equal(self) -> bool:
         """Whether every answer has the bits that it had."""
         return self.max_abs == 0 and self.label_mismatches == 0
+
+    def within(self, exactness: str) -> bool:
+        """Whether the answers are those that an artifact of that exactness promises on any machine."""
+        return self.equal or (exactness != "bitwise" and self.label_mismatches == 0 and self.max_scaled <= GOLDEN_RTOL)
 
 
 def record(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -43,13 +54,12 @@ def replay(model: Model) -> GoldenReport:
     rows, answers = from_exact(golden["rows"]), from_exact(golden["answers"])
     if not isinstance(rows, list) or not isinstance(answers, list) or len(rows) != len(answers):
         raise ArtifactCorruptError("the artifact's golden rows are malformed")
-    worst, changed = 0.0, 0
+    found = _NOTHING
     for row, expected in zip(rows, answers, strict=True):
         if not isinstance(row, dict):
             raise ArtifactCorruptError("a golden row is no object")
-        largest, labels = difference(expected, _answers(model, row))
-        worst, changed = max(worst, largest), changed + labels
-    return GoldenReport(len(rows), worst, changed)
+        found = _worst([found, difference(expected, _answers(model, row))])
+    return GoldenReport(len(rows), *found)
 
 
 def _answers(model: Model, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -59,19 +69,23 @@ def _answers(model: Model, row: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def difference(expected: Any, got: Any) -> tuple[float, int]:
-    """The largest difference between the floats of two answers, and how many other values differ."""
+def difference(expected: Any, got: Any) -> Difference:
+    """Between two answers: the largest |a - b|, the largest |a - b| / max(1, |a|), and how many non-floats differ."""
     if isinstance(expected, Mapping) and isinstance(got, Mapping) and set(expected) == set(got):
         return _worst([difference(expected[k], got[k]) for k in expected])
     if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
         return _worst([difference(a, b) for a, b in zip(expected, got, strict=True)])
     if isinstance(expected, float) and isinstance(got, float):
         if expected == got or (math.isnan(expected) and math.isnan(got)):
-            return 0.0, 0
+            return _NOTHING
         gap = abs(expected - got)
-        return (gap, 0) if math.isfinite(gap) else (math.inf, 0)
-    return 0.0, int(type(expected) is not type(got) or expected != got)
+        return (gap, gap / max(1.0, abs(expected)), 0) if math.isfinite(gap) else (math.inf, math.inf, 0)
+    return 0.0, 0.0, int(type(expected) is not type(got) or expected != got)
 
 
-def _worst(parts: list[tuple[float, int]]) -> tuple[float, int]:
-    return max((p[0] for p in parts), default=0.0), sum(p[1] for p in parts)
+def _worst(parts: list[Difference]) -> Difference:
+    return (
+        max((p[0] for p in parts), default=0.0),
+        max((p[1] for p in parts), default=0.0),
+        sum(p[2] for p in parts),
+    )

@@ -16,7 +16,7 @@ from slimml.schema import NUMBER, Schema
 if TYPE_CHECKING:
     import numpy as np
 
-    from slimml.ir.graph import Output
+    from slimml.ir.graph import Graph, Output
 
 
 class Model:
@@ -52,6 +52,15 @@ class Model:
     def outputs(self) -> tuple[str, ...]:
         """The methods that the model answers."""
         return tuple(self._outputs)
+
+    @property
+    def graph(self) -> Graph:
+        """The plan that the artifact runs, as a graph."""
+        return self._engine.graph
+
+    def check(self) -> None:
+        """Check and decode every section of the artifact, also those not needed yet. Raises ArtifactCorruptError."""
+        self._artifact.check()
 
     @property
     def n_features_in_(self) -> int:

@@ -1,0 +1,88 @@
+"""A backend's payload, made into the artifact that ships, opened by the runtime that a server uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slimml.artifact.manifest import Manifest
+from slimml.artifact.write import Written, write_artifact
+from slimml.backends.base import Backend, Payload
+from slimml.ir.graph import Graph
+from slimml.options import ShrinkOptions
+from slimml.plan.encode import encode, label_tables
+from slimml.runtime import golden, load
+from slimml.runtime.labels import write_labels
+from slimml.runtime.predictor import Model
+
+# What a backend may take to compile and to load before it is refused unasked.
+MAX_SECONDS, MAX_BYTES = 120.0, 8 << 30
+# Sections that a stock codec makes smaller; raw where it does not (see artifact/codecs.py).
+_CODEC = "xz"
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """What a backend made of the graph: its bytes, and the model that they open to."""
+
+    payload: Payload
+    provenance: Mapping[str, Any]
+    written: Written
+    model: Model
+    golden_rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def sealed(self, exactness: str, evidence: dict[str, Any]) -> Candidate:
+        """The same model with its evidence and golden answers in the header: the bytes that ship, opened again."""
+        answers = golden.record(self.model, self.golden_rows)
+        written = _written(self.payload, self.provenance, exactness, evidence, answers)
+        return Candidate(self.payload, self.provenance, written, load(written.data), self.golden_rows)
+
+
+def refusal(backend: Backend, graph: Graph, *, asked: bool) -> str | None:
+    """Why there is no candidate of this backend, or None. `asked`: the user named it, so its cost is accepted."""
+    missing = backend.missing()
+    if missing:
+        return missing
+    reasons = backend.refuses(graph)
+    if reasons:
+        return "; ".join(dict.fromkeys(str(r) for r in reasons))
+    cost = backend.cost(graph)
+    if not asked and (cost.seconds > MAX_SECONDS or cost.bytes > MAX_BYTES):
+        return (
+            f"it would take about {cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB; "
+            f"--backend {backend.name} runs it all the same"
+        )
+    return None
+
+
+def build(
+    backend: Backend,
+    graph: Graph,
+    options: ShrinkOptions,
+    provenance: Mapping[str, Any],
+    golden_rows: Sequence[dict[str, Any]],
+) -> Candidate:
+    """Compile, write and reopen. Raises MissingDependencyError where the engine's library is not installed."""
+    payload = backend.compile(graph, options)
+    # Until it has been compared, it may claim nothing.
+    written = _written(payload, provenance, "approximate", {}, None)
+    return Candidate(payload, provenance, written, load(written.data), list(golden_rows))
+
+
+def _written(
+    payload: Payload, provenance: Mapping[str, Any], exactness: str, evidence: dict[str, Any], answers: Any
+) -> Written:
+    graph = payload.graph
+    sections: dict[str, bytes] = {**encode(graph), **payload.sections}
+    manifest = Manifest(
+        schema=graph.schema,
+        engine=payload.engine,
+        exactness=exactness,
+        outputs=[{"name": o.name, "form": o.form} for o in graph.outputs],
+        classes=write_labels(label_tables(graph)),
+        provenance=dict(provenance),
+        evidence=evidence,
+        golden=answers,
+    )
+    return write_artifact(None, manifest, sections, codecs=dict.fromkeys(sections, _CODEC))

@@ -1,0 +1,326 @@
+"""shrink(): the whole flow, one line per stage. verify(): parity again, any time later."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
+
+from slimml.artifact.files import write_whole
+from slimml.backends import BACKENDS
+from slimml.backends.base import Backend
+from slimml.candidates import Candidate, build, refusal
+from slimml.choice import CandidateReport, choose
+from slimml.errors import InternalError, MissingDependencyError, NoBackendError, ParityError, UsageError
+from slimml.exported import FileWriter, writer_for
+from slimml.frontends.lowerer import lower
+from slimml.ingest.live import read_live
+from slimml.ingest.names import HARMLESS
+from slimml.ingest.read import Ingested, read
+from slimml.ir.graph import Graph
+from slimml.ir.node import MalformedGraphError
+from slimml.ir.text import fingerprint
+from slimml.measure.latency import measure_all
+from slimml.measure.report import Timing
+from slimml.options import GOLDEN_ROWS, MEASURE_SECONDS, Exactness, Goal, ShrinkOptions
+from slimml.parity.inputs import trial_rows
+from slimml.parity.process import open_reference
+from slimml.parity.reference import LiveReference, NoReference, Reference
+from slimml.parity.rows import RawRows
+from slimml.parity.seams import Checker
+from slimml.passes import PASSES
+from slimml.passes.runner import PassReport, run_passes
+from slimml.result import ReferenceReport, ShrinkResult, SourceReport, VerifyResult
+from slimml.runtime import golden, load
+from slimml.sample import Sample, read_expected, read_sample
+
+Progress = Callable[[str, float | None], None]
+
+
+def shrink(
+    model: Any,
+    *,
+    data: Any = None,
+    target: str | None = None,
+    schema: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    select: str | None = None,
+    backend: str = "auto",
+    exactness: str = "rounding",
+    goal: Goal = "balanced",
+    max_loss: float | None = None,
+    metric: str | None = None,
+    expected: str | os.PathLike[str] | None = None,
+    reference_python: str | None = None,
+    trust: bool = False,
+    progress: Progress | None = None,
+) -> ShrinkResult:
+    """Compile a fitted pipeline, prove that it answers the same, and write the best candidate.
+
+    `model`     a path, the bytes of a file, or a live estimator
+    `data`      rows: a path, a frame, an array, a list of dicts; `target`: the column of it that is no input
+    `schema`    a path or dict of what is declared of the columns
+    `out`       where to write: .slim, or .onnx for any ONNX Runtime
+    `select`    path of the model in a file that holds several
+    `expected`  a path of the original's answers to `data`; `reference_python`: the Python that can run the original
+    `trust`     run the original although the file names what slimml does not know
+    `progress`  called with what is being done and the share of the work that is behind
+
+    The other options are those of the command line. Raises IngestError, UnsupportedModelError, MissingDependencyError,
+    UsageError; ParityError where no candidate answers like the original and NoBackendError where every backend refuses
+    (both carry the ShrinkResult as `result`).
+    """
+    started, say = time.perf_counter(), progress or _silent
+    options = ShrinkOptions(
+        backend=backend, exactness=exactness, goal=goal, select=select, trust=trust, max_loss=max_loss, metric=metric
+    )
+    if max_loss is not None:
+        raise UsageError("there are no approximate passes yet", hint="Leave --max-loss and --metric out.")
+    writer = writer_for(out, options)
+    say("reading the model", 0.0)
+    source = _ingest(model, select)
+    sample = read_sample(source.root, data, target, schema)
+    say("lowering", 0.1)
+    fresh, final, passes = _graphs(source, sample, options)
+    with closing(_reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
+        say("trying rows on the original", 0.2)
+        checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
+        result = ShrinkResult(_described(model, source), _summary(original), [], passes, list(source.warnings))
+        made = _candidates(final, options, writer, source, passes, checker, result, say)
+        say("measuring", 0.8)
+        _measure(made, result, checker.timing_rows, original)
+    result.reference = _summary(original, checker)
+    if result.reference.how == "none":
+        result.warnings.append(result.reference.sentence)
+    winner = choose(result.candidates, options.goal, _allowed(options))
+    if winner is None:
+        result.seconds = time.perf_counter() - started
+        raise _nothing(result, options)
+    say("writing", 0.95)
+    _ship(result, winner, made[winner.backend], out)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def verify(
+    model: Any,
+    artifact: Any,
+    *,
+    data: Any = None,
+    expected: str | os.PathLike[str] | None = None,
+    select: str | None = None,
+    trust: bool = False,
+    reference_python: str | None = None,
+) -> VerifyResult:
+    """Compare an artifact with the model that it was made from; without a model (None) replay its golden rows.
+
+    Where the original cannot run, the model is read again and its meaning is compared: `reference.how` is "none".
+    Raises what reading either raises. A difference is no error: `ok` is False.
+    """
+    opened = load(artifact)
+    opened.check()
+    if model is None:
+        replayed = golden.replay(opened)
+        said = ReferenceReport("golden", None, f"compared with the artifact's own {replayed.rows} golden rows")
+        return VerifyResult(replayed.within(opened.manifest.exactness), said, golden=replayed)
+    source = _ingest(model, select)
+    sample = read_sample(source.root, data, None, None)
+    options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")
+    fresh, final, _ = _graphs(source, sample, options)
+    with closing(_reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
+        checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
+        parity = checker.check(opened, opened.graph)
+        said = _summary(original, checker)
+    warnings = [*source.warnings, *([said.sentence] if said.how == "none" else [])]
+    ok = parity.exactness is not None and parity.exactness <= Exactness.ROUNDING
+    return VerifyResult(ok, said, parity=parity, warnings=warnings)
+
+
+def _ingest(model: Any, select: str | None) -> Ingested:
+    if isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
+        return read(model if isinstance(model, str | os.PathLike) else bytes(model), select=select)
+    return read_live(model, select=select)
+
+
+def _graphs(source: Ingested, sample: Sample, options: ShrinkOptions) -> tuple[Graph, Graph, list[PassReport]]:
+    try:
+        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains)
+    except MalformedGraphError as error:
+        raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
+    final, passes = run_passes(fresh, PASSES, options.allowed)
+    return fresh, final, passes
+
+
+def _reference(
+    model: Any,
+    source: Ingested,
+    sample: Sample,
+    fresh: Graph,
+    trust: bool,
+    expected: str | os.PathLike[str] | None,
+    python: str | None,
+) -> Reference:
+    """The original, in the first way that is open: given answers, the live object, a process of its own, or none."""
+    if expected is not None:
+        rows = sample.rows(fresh.schema)
+        if rows is None:
+            raise UsageError("--expected holds answers to the rows of --data, which is not given")
+        return read_expected(expected, rows, fresh)
+    if not isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
+        return LiveReference(_selected(model, select=source.path))
+    unknown = [i.path for i in source.imports if i.verdict != HARMLESS]
+    if not source.versions:
+        return NoReference("the file does not say which release of which library wrote it")
+    given = bytes(model) if isinstance(model, bytearray | memoryview) else model
+    return open_reference(given, source.versions, unknown, select=source.path, trust=trust, python=python)
+
+
+def _selected(model: Any, select: str) -> Any:
+    from slimml.parity.worker import follow
+
+    return follow(model, select) if select else model
+
+
+def _candidates(
+    graph: Graph,
+    options: ShrinkOptions,
+    writer: FileWriter | None,
+    source: Ingested,
+    passes: list[PassReport],
+    checker: Checker,
+    result: ShrinkResult,
+    say: Callable[[str, float | None], None],
+) -> dict[str, Any]:
+    """Every candidate that its backend does not refuse, compared; reports go to `result`."""
+    made: dict[str, Any] = {}
+    if writer is not None:
+        say(f"{writer.name}: compiling and comparing", 0.3)
+        report = CandidateReport(backend=writer.name, refused=writer.refusal(graph))
+        result.candidates.append(report)
+        if report.refused is None:
+            made[writer.name] = writer.build(graph)
+            report.bytes = len(made[writer.name].data)
+            report.parity = writer.checker(checker).check(made[writer.name])
+            report.notes += made[writer.name].notes
+        return made
+    provenance = _provenance(source, passes, graph)
+    rows = trial_rows(checker.fresh, None, count=64).good.records(GOLDEN_ROWS)
+    wanted = _backends(options.backend)
+    for i, each in enumerate(wanted):
+        say(f"{each.name}: compiling and comparing", 0.3 + 0.5 * i / len(wanted))
+        report = CandidateReport(backend=each.name, refused=refusal(each, graph, asked=options.backend == each.name))
+        result.candidates.append(report)
+        if report.refused is None:
+            candidate = build(each, graph, options, provenance, rows)
+            report.parity = checker.check(candidate.model, candidate.model.graph)
+            if report.exactness is not None:
+                candidate = candidate.sealed(report.exactness.label, _evidence(report))
+            made[each.name], report.bytes = candidate, candidate.written.size
+    return made
+
+
+def _backends(asked: str) -> list[Backend]:
+    if asked == "auto":
+        return list(BACKENDS)
+    wanted = [b for b in BACKENDS if b.name == asked]
+    if not wanted:
+        raise NoBackendError(
+            f"this release has no {asked} backend", hint=f"It has: {', '.join(b.name for b in BACKENDS)}."
+        )
+    missing = wanted[0].missing()
+    if missing:
+        raise MissingDependencyError(f"the {asked} backend cannot run: {missing}")
+    return wanted
+
+
+def _measure(made: Mapping[str, Any], result: ShrinkResult, rows: RawRows, original: Reference) -> None:
+    """Time what may be chosen, in turns, on rows whose answers were checked before; and the original."""
+    reports = {r.backend: r for r in result.candidates if r.backend in made and r.exactness is not None}
+    if not reports or not len(rows):
+        return
+    method = next((o for o in ("predict", "transform") if o in _outputs(made)), _outputs(made)[0])
+    models = {name: made[name].model for name in reports}
+    timed = measure_all(models, rows.records(), rows.batch(), method=method, seconds=MEASURE_SECONDS)
+    for name, timing in timed.items():
+        reports[name].timing = timing
+    theirs = original.timing(rows, method, MEASURE_SECONDS)
+    if theirs is not None:
+        result.source.timing = Timing.from_json(theirs)
+
+
+def _outputs(made: Mapping[str, Any]) -> tuple[str, ...]:
+    outputs: tuple[str, ...] = next(iter(made.values())).model.outputs
+    return outputs
+
+
+def _allowed(options: ShrinkOptions) -> Exactness:
+    """A backend that the user names may drift (it is measured and said); unless they ask for bits."""
+    if options.backend != "auto" and options.exactness == "rounding":
+        return Exactness.APPROXIMATE
+    return options.allowed
+
+
+def _ship(result: ShrinkResult, winner: CandidateReport, made: Any, out: str | os.PathLike[str] | None) -> None:
+    data = made.written.data if isinstance(made, Candidate) else made.data
+    if out is not None:
+        write_whole(out, data)
+        result.path = os.fspath(out)
+    result.chosen, result.artifact, result.sha256 = winner.backend, data, _sha256(data)
+
+
+def _sha256(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def _nothing(result: ShrinkResult, options: ShrinkOptions) -> ParityError | NoBackendError:
+    """Why no candidate may ship: wrong answers, not exact enough, or refusals alone."""
+    compared = [c for c in result.candidates if c.parity is not None]
+    if not compared:
+        said = "; ".join(f"{c.backend}: {c.refused}" for c in result.candidates)
+        refused = NoBackendError(f"every backend refuses this model: {said}", hint="See `slimml shrink --help`.")
+        refused.result = result
+        return refused
+    sentences = [s for c in compared[:1] if c.parity is not None for s in c.parity.sentences()]
+    error = ParityError(
+        "; ".join(f"{c.backend}: {c.lost}" for c in compared),
+        hint="\n  ".join(sentences) or f"--exactness {options.exactness} allows no more.",
+    )
+    error.result = result
+    return error
+
+
+def _described(model: Any, source: Ingested) -> SourceReport:
+    path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
+    return SourceReport(path, source.bytes, source.format, source.versions)
+
+
+def _summary(original: Reference, checker: Checker | None = None) -> ReferenceReport:
+    if checker is not None and checker.failed:
+        return ReferenceReport("none", original.library_version, f"not compared with the original: {checker.failed}")
+    return ReferenceReport(original.how, original.library_version, original.sentence)
+
+
+def _provenance(source: Ingested, passes: list[PassReport], graph: Graph) -> dict[str, Any]:
+    """Where the artifact came from. No path and no clock: the same input gives the same bytes."""
+    return {
+        "source": {"sha256": source.sha256, "bytes": source.bytes, "format": source.format, "select": source.path},
+        "library_versions": dict(sorted(source.versions.items())),
+        "passes": [{"name": p.name, "exactness": p.exactness.label, "fired": p.fired} for p in passes],
+        "graph": fingerprint(graph),
+    }
+
+
+def _evidence(report: CandidateReport) -> dict[str, Any]:
+    assert report.parity is not None
+    value = report.parity.to_json()
+    # Seconds are a clock reading, which no artifact holds.
+    kept = ("seam", "rows", "max_abs", "max_rel", "label_mismatches", "verdict", "reference", "sentences")
+    return {k: value[k] for k in kept}
+
+
+def _silent(what: str, share: float | None) -> None:
+    """No one listens."""

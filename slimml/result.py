@@ -1,0 +1,124 @@
+"""What shrink() and verify() answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from slimml.choice import CandidateReport
+from slimml.measure.report import Timing
+from slimml.parity.report import ParityReport
+from slimml.passes.runner import PassReport
+from slimml.runtime import load
+from slimml.runtime.golden import GoldenReport
+from slimml.runtime.predictor import Model
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """The model that came in. `path` is None for a live object; `timing` where the original could be timed."""
+
+    path: str | None
+    bytes: int
+    format: str
+    library_versions: dict[str, str]
+    timing: Timing | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict; latencies are medians in microseconds."""
+        timing = self.timing
+        return {
+            "path": self.path,
+            "bytes": self.bytes,
+            "format": self.format,
+            "library_versions": self.library_versions,
+            "latency_us": {
+                "frame": timing.frame.p50 if timing else None,
+                "dict": timing.dict.p50 if timing else None,
+            },
+            "rows_per_s": timing.rows_per_s if timing else None,
+        }
+
+
+@dataclass(slots=True)
+class ReferenceReport:
+    """What "the original" was: `how` is process, in-process, reference-python, expected or none."""
+
+    how: str
+    library_version: str | None
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {"how": self.how, "library_version": self.library_version, "sentence": self.sentence}
+
+
+@dataclass(slots=True)
+class ShrinkResult:
+    """All that shrink() found, and the artifact.
+
+    `artifact`  its bytes, or None where no candidate may ship; `path`: where they were written, or None
+    `chosen`    the backend that ships, or None
+    """
+
+    source: SourceReport
+    reference: ReferenceReport
+    candidates: list[CandidateReport]
+    passes: list[PassReport]
+    warnings: list[str] = field(default_factory=list)
+    chosen: str | None = None
+    artifact: bytes | None = None
+    sha256: str | None = None
+    path: str | None = None
+    seconds: float = 0.0
+
+    def load(self, threads: int | None = None, strict: bool = True) -> Model:
+        """The artifact, opened by the runtime. Raises ArtifactError where there is none."""
+        return load(self.artifact or b"", threads, strict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict: the stable surface that `shrink --json` prints."""
+        return {
+            "model": self.source.to_json(),
+            "artifact": {
+                "path": self.path,
+                "bytes": len(self.artifact) if self.artifact is not None else None,
+                "sha256": self.sha256,
+            },
+            "chosen": self.chosen,
+            "candidates": [c.to_json() for c in self.candidates],
+            "passes": [p.to_json() for p in self.passes],
+            "reference": self.reference.to_json(),
+            "warnings": self.warnings,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(slots=True)
+class VerifyResult:
+    """What verify() found. `golden` for an artifact alone, `parity` where a model was given."""
+
+    ok: bool
+    reference: ReferenceReport
+    golden: GoldenReport | None = None
+    parity: ParityReport | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        golden = self.golden
+        return {
+            "ok": self.ok,
+            "reference": self.reference.to_json(),
+            "golden": None
+            if golden is None
+            else {
+                "rows": golden.rows,
+                "max_abs": golden.max_abs,
+                "max_scaled": golden.max_scaled,
+                "label_mismatches": golden.label_mismatches,
+                "equal": golden.equal,
+            },
+            "parity": self.parity.to_json() if self.parity is not None else None,
+            "warnings": self.warnings,
+        }

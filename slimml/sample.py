@@ -1,0 +1,122 @@
+"""The user's rows and declarations, fitted to the columns that the model takes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from slimml.errors import InputError, UsageError
+from slimml.frontends.lowerer import input_names
+from slimml.ingest.record import Record
+from slimml.ir.domain import Domain
+from slimml.ir.graph import Graph, Output
+from slimml.parity.reference import ExpectedReference
+from slimml.parity.rows import RawRows
+from slimml.schema import CATEGORY, NUMBER, Schema
+from slimml.tables.declared import read_schema
+from slimml.tables.objects import from_any
+from slimml.tables.table import Table
+
+_NUMBERS = ("int64", "float64", "bool")
+
+
+@dataclass(slots=True)
+class Sample:
+    """What the user gave: a table of rows (or None), and by column name its kind, dtype and declared domain."""
+
+    table: Table | None = None
+    kinds: dict[str, str] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    domains: dict[str, Domain] = field(default_factory=dict)
+
+    def rows(self, schema: Schema) -> RawRows | None:
+        """The table's rows under the schema that lowering ended with."""
+        if self.table is None:
+            return None
+        names = _matched(schema.names, schema.named, self.table)
+        return RawRows.make(schema, {c.name: self.table.columns[n] for c, n in zip(schema.columns, names, strict=True)})
+
+
+def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Sample:
+    """Read --data and --schema against the columns of a model. Raises UsageError, InputError."""
+    sample = Sample()
+    if data is not None:
+        sample.table = from_any(data)
+        if target is not None:
+            if target not in sample.table.names:
+                raise UsageError(f"the data have no column {target!r} for --target", hint=_listed(sample.table))
+            sample.table = sample.table.drop(target)
+    elif target is not None:
+        raise UsageError("--target names a column of --data, which is not given")
+    if sample.table is not None and isinstance(record, Record):
+        names, named = input_names(record)
+        for name, column in zip(names, _matched(names, named, sample.table), strict=True):
+            dtype = sample.table.dtypes[column]
+            sample.dtypes[name] = dtype
+            sample.kinds[name] = NUMBER if dtype in _NUMBERS else CATEGORY
+    for name, declared in (read_schema(schema) if schema is not None else {}).items():
+        sample.kinds[name] = declared.kind
+        sample.domains[name] = declared
+    return sample
+
+
+def read_expected(path: str | os.PathLike[str], rows: RawRows, graph: Graph) -> ExpectedReference:
+    """The original's answers to `rows` from a file whose columns `slimml predict` would write.
+
+    `predict`, or `predict_proba_<class>` for each class; outputs that the file lacks are not compared. Raises
+    UsageError, InputError.
+    """
+    table = from_any(path)
+    if len(table) != len(rows):
+        raise InputError(f"{len(table)} answers for the {len(rows)} rows of --data", where=os.fspath(path))
+    given = {}
+    for output in graph.outputs:
+        names = answer_columns(output, graph.classes)
+        if all(n in table.columns for n in names):
+            given[output.name] = (np.stack([table.columns[n] for n in names], axis=1),)
+    if not given:
+        wanted = ", ".join(n for o in graph.outputs[:2] for n in answer_columns(o, graph.classes))
+        raise InputError("no column is an answer of this model", where=os.fspath(path), hint=f"Expected: {wanted}.")
+    return ExpectedReference(rows, given, os.fspath(path))
+
+
+def answer_columns(output: Output, classes: tuple[np.ndarray, ...]) -> list[str]:
+    """The columns in which answers are written: the method's name, and the class or position where it has several."""
+    if output.form == "vector":
+        return [output.name]
+    parts = []
+    for k, node in enumerate(output.nodes):
+        prefix = f"{output.name}_" if output.form == "matrix" else f"{output.name}_{k}_"
+        table = classes[k].tolist() if k < len(classes) else []
+        width = node.type.width
+        labels = table if len(table) == width and not output.labels else list(range(width))
+        parts += [f"{prefix}{label}" for label in labels]
+    return parts
+
+
+def _matched(names: tuple[str, ...], named: bool, table: Table) -> list[str]:
+    """The table's column for each of the model's: by name where it knows names, else by position."""
+    missing = [n for n in names if n not in table.columns]
+    if not missing:
+        return list(names)
+    if named:
+        raise InputError(
+            f"the data lack {', '.join(map(repr, missing[:5]))}{' and more' if len(missing) > 5 else ''}",
+            where="--data",
+            hint=f"The model was fitted on {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}. {_listed(table)}",
+        )
+    if len(table.names) != len(names):
+        raise InputError(
+            f"the data have {len(table.names)} columns and the model takes {len(names)}",
+            where="--data",
+            hint="Drop what is no input; --target COL drops the answer.",
+        )
+    return list(table.names)
+
+
+def _listed(table: Table) -> str:
+    names = ", ".join(table.names[:12])
+    return f"The data have: {names}{', ...' if len(table.names) > 12 else ''}."
