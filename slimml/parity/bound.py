@@ -232,7 +232,7 @@ def _normalized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any)
     bound = np.zeros(x.shape) if incoming[0] is None else _data(incoming[0])
     moved = (bound + UNIT * np.abs(x)).sum(axis=1)[:, None]
     total = np.abs(x.sum(axis=1))[:, None]
-    carried = (bound + np.abs(value) * moved) / (total - moved) + UNIT * np.abs(value)
+    carried = (bound + np.abs(value) * moved) / (total - moved) + UNIT * np.abs(value) + _TINY
     # A total inside of its own bound may be 0 on the other side, which answers a uniform row.
     unsure = np.where(bound.sum(axis=1)[:, None] > 0, 1.0, 0.0)
     return np.where(total > moved, carried, unsure)

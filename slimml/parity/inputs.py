@@ -15,7 +15,7 @@ import numpy as np
 
 from slimml.ir.graph import Graph
 from slimml.options import PARITY_ROWS
-from slimml.parity.cells import Cells, blank_rows, forests, rank_table, raw_cells
+from slimml.parity.cells import Boundaries, Cells, blank_rows, boundaries, forests, rank_table, raw_cells
 from slimml.parity.columns import Interesting, interesting, refused_cells, refused_rows
 from slimml.parity.rows import RawRows, concat
 from slimml.parity.splits import splits
@@ -48,12 +48,13 @@ _WORDS = ("", " ", "a", "The quick brown fox", "naïve café", "don't", "x\ny\tz
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
     """`good`: rows that the graph answers, the first `sampled` of them the user's; `refused`: single rows that it
-    refuses, each to be tried alone, as one of them makes a whole batch raise.
+    refuses, each to be tried alone, as one of them makes a whole batch raise; `boundaries`: of a graph with forests.
     """
 
     good: RawRows
     refused: tuple[RawRows, ...]
     sampled: int
+    boundaries: Boundaries | None = None
 
     @property
     def sample(self) -> RawRows | None:
@@ -69,7 +70,8 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
     given = _drawn_sample(sample, int(count * _SAMPLE_SHARE), rng)
     pools = _pools(graph, given, rng)
     room = count - (len(given) if given is not None else 0)
-    near = _witness_rows(graph, pools, int(room * _WITNESS_SHARE), rng)
+    found = boundaries(graph) if forests(graph) else None
+    near = _witness_rows(graph, found, pools, int(room * _WITNESS_SHARE), rng)
     odd = _odd_rows(graph, pools, int((room - len(near)) * _ODD_SHARE), rng)
     plain = _plain_rows(graph, pools, max(0, room - len(near) - len(odd)), rng)
     made = concat([near, odd, plain])
@@ -84,6 +86,7 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
         concat([*kept, made.take(~refused)]),
         tuple(bad.take(np.array([i])) for i in picked.tolist()),
         len(kept[0]) if kept else 0,
+        found,
     )
 
 
@@ -183,13 +186,15 @@ def _category_values(noted: Interesting) -> list[object]:
     return [*noted.values, None, float("nan"), "", "\u2603 never seen", -987654321, True]
 
 
-def _witness_rows(graph: Graph, pools: dict[int, np.ndarray], count: int, rng: np.random.Generator) -> RawRows:
+def _witness_rows(
+    graph: Graph, known: Boundaries | None, pools: dict[int, np.ndarray], count: int, rng: np.random.Generator
+) -> RawRows:
     """Rows beside the cuts of nodes that they reach, from trees drawn at random; all nodes where there is room."""
     empty = _plain_rows(graph, pools, 0, rng)
     found = forests(graph)
-    if not found or not count:
+    if known is None or not count:
         return empty
-    cells = accepted(graph, raw_cells([graph]))
+    cells = accepted(graph, raw_cells([graph], [known]))
     parts = [empty]
     for forest in found:
         table = rank_table(graph, forest.inputs[0], cells)

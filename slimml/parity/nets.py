@@ -11,7 +11,7 @@ from slimml.ir.forest import ARRAYS, Trees
 from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.ranks import Rank
-from slimml.parity.cells import Cells, RankTable, cells_of_ranks, forests, rank_table, raw_cells
+from slimml.parity.cells import Boundaries, Cells, RankTable, boundaries, cells_of_ranks, forests, rank_table, raw_cells
 from slimml.parity.compare import same_bits
 from slimml.parity.report import NetReport, Seam
 from slimml.parity.splits import Splits, different, goes_left, splits
@@ -45,12 +45,18 @@ class Pair:
         )
 
 
-def paired(before: Graph, after: Graph) -> tuple[list[Pair], str]:
-    """The forests of two graphs, one by one, with cells; and why that could not be done, or ""."""
+def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tuple[list[Pair], str]:
+    """The forests of two graphs, one by one, with cells; and why that could not be done, or "".
+
+    `known`: the boundaries of a graph that is much like them, which saves looking for them again.
+    """
     old, new = forests(before), forests(after)
     if len(old) != len(new):
         return [], f"{len(old)} forests became {len(new)}"
-    cells = raw_cells([before, after]) if old else Cells({}, {})
+    if not old:
+        return [], ""
+    mine = boundaries(before, known)
+    cells = raw_cells([before, after], [mine, boundaries(after, mine)])
     pairs = []
     for one, other in zip(old, new, strict=True):
         tables = rank_table(before, one.inputs[0], cells), rank_table(after, other.inputs[0], cells)

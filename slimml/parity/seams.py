@@ -125,7 +125,7 @@ class Checker:
     @cached_property
     def pass_nets(self) -> list[NetReport]:
         """Both nets between the fresh and the final graph."""
-        return _nets(self.fresh, self.final, "passes", paired(self.fresh, self.final))
+        return _nets(self.fresh, self.final, "passes", paired(self.fresh, self.final, self.trials.boundaries))
 
     def _backend_seam(self, opened: Any, artifact: Asked, refuses: np.ndarray) -> SeamReport:
         final, limits = self._final
@@ -185,7 +185,7 @@ class Checker:
     def _backend_nets(self, reopened: Graph | None) -> list[NetReport]:
         if reopened is None:
             return []
-        return _nets(self.final, reopened, "backend", paired(self.final, reopened))
+        return _nets(self.final, reopened, "backend", paired(self.final, reopened, self.trials.boundaries))
 
 
 def check(
