@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from slimml.cli.command import Outcome, described
 from slimml.cli.documents import deliver, document
-from slimml.cli.parser import COMMANDS, parse
+from slimml.cli.parser import COMMANDS, parse, version
 from slimml.cli.render import Screen, warn_on_stderr
 from slimml.errors import ArtifactError, IngestError, InternalError, SlimmlError, UnsupportedModelError
 
@@ -107,12 +107,10 @@ def _message(error: SlimmlError, args: Namespace | None) -> str:
 
 
 def _bug_report(error: Exception) -> str:
-    import slimml
-
     return (
         f"a bug in slimml: {type(error).__name__}: {error}\n"
         "  Please report it: run the same command with --debug and send what it prints, with the model if you may,\n"
-        f"  and these versions: slimml {slimml.__version__}, Python {platform.python_version()}, {platform.platform()}."
+        f"  and these versions: slimml {version()}, Python {platform.python_version()}, {platform.platform()}."
     )
 
 

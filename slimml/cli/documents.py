@@ -15,7 +15,8 @@ SCHEMA_VERSION = 1
 
 def document(command: str | None, ok: bool, content: dict[str, Any]) -> dict[str, Any]:
     """A document with what each of them has at the top."""
-    return {"schema_version": SCHEMA_VERSION, "command": command, "ok": ok} | content
+    head = {"schema_version": SCHEMA_VERSION, "command": command, "ok": ok}
+    return head | content | head  # first in order, and no content says otherwise
 
 
 def deliver(target: str, content: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -67,14 +68,18 @@ def _top_parser() -> Parser:
     return parser
 
 
+def version() -> str:
+    """The version of this slimml."""
+    found: str = sys.modules["slimml"].__version__  # importing the root is for users
+    return found
+
+
 class _Version(argparse.Action):
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        import slimml
-
-        print(f"slimml {slimml.__version__}")
+        print(f"slimml {version()}")
         parser.exit()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,10 +63,11 @@ def _rich_table(
 
 
 def _console(stream: TextIO) -> Console:
-    # rich takes 50 ms to import, so only a terminal pays for it. It honours NO_COLOR by itself.
+    # rich takes 50 ms to import, so only a terminal pays for it. By itself it would still print bold under NO_COLOR.
     from rich.console import Console
 
-    return Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    colors: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=stream, color_system=colors, markup=False, highlight=False, emoji=False)
 
 
 def is_terminal(stream: TextIO) -> bool:

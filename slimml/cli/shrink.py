@@ -105,8 +105,10 @@ def show(found: dict[str, Any], screen: Screen) -> None:
     _candidates(found, screen)
     screen.line()
     _passes(found["passes"], screen)
-    for sentence in dict.fromkeys([found["reference"]["sentence"], *found["warnings"]]):
-        screen.line(f"note: {sentence}")
+    screen.line(found["reference"]["sentence"])
+    for sentence in found["warnings"]:
+        if sentence != found["reference"]["sentence"]:
+            screen.line(f"note: {sentence}")
     if found["artifact"]["path"] is not None:
         written = found["artifact"]
         screen.line(f"{written['path']}: {size(written['bytes'])}, {found['chosen']}, in {found['seconds']:.1f} s")

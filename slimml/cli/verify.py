@@ -55,9 +55,10 @@ def _show(found: dict[str, Any], screen: Screen) -> None:
         screen.line(f"golden rows: {golden['rows']}, {'all as they were' if golden['equal'] else changed}")
     if found["parity"] is not None:
         _show_parity(found["parity"], screen)
-    sentences = [found["reference"]["sentence"], *found["warnings"], *(found["parity"] or {}).get("sentences", [])]
-    for sentence in dict.fromkeys(filter(None, sentences)):
-        screen.line(f"note: {sentence}")
+    screen.line(found["reference"]["sentence"])
+    for sentence in dict.fromkeys([*found["warnings"], *(found["parity"] or {}).get("sentences", [])]):
+        if sentence != found["reference"]["sentence"]:
+            screen.line(f"note: {sentence}")
     screen.line("the answers agree" if found["ok"] else "THE ANSWERS DIFFER")
 
 
