@@ -99,7 +99,7 @@ def _terms(node: Node) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(node, Multiply):
         return node.value, zeros
     if isinstance(node, Divide):
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return 1.0 / node.value, zeros
     assert isinstance(node, Affine)
     return node.scale, node.shift

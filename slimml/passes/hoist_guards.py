@@ -207,7 +207,8 @@ def _least(
 
 def _before(x: np.ndarray, whole: type) -> np.ndarray:
     """The float before x; infinity where x is NaN, which stands for one beyond infinity."""
-    return np.where(np.isnan(x), np.inf, np.nextafter(x, -np.inf))
+    with np.errstate(over="ignore"):  # the float before -MAX is -inf
+        return np.where(np.isnan(x), np.inf, np.nextafter(x, -np.inf))
 
 
 def _key(x: np.ndarray, whole: type) -> np.ndarray:

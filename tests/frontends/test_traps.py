@@ -218,8 +218,11 @@ def test_first_of_two_tied_classes_wins():
     assert estimator.predict(rows)[0] == "a"
 
 
-@pytest.mark.parametrize("target", [LABEL.astype(bool), np.where(LABEL, "yes", "no"), LABEL.astype(np.int8),
-                                    LABEL.astype(np.uint16), LABEL.astype(float), np.where(LABEL, "yes", "no").astype(object)])  # fmt: skip
+STRINGS = np.where(LABEL, "yes", "no")
+TARGETS = [LABEL.astype(t) for t in (bool, np.int8, np.uint16, float)] + [STRINGS, STRINGS.astype(object)]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: str(t.dtype))
 def test_labels_keep_their_dtype(target):
     for estimator in (LogisticRegression(), RandomForestClassifier(3), HistGradientBoostingClassifier(max_iter=2)):
         agree(fit(estimator, target=target), X)

@@ -53,8 +53,9 @@ def _hold(method, expected, got, limit, rows) -> None:
         with np.errstate(invalid="ignore"):
             same |= (np.abs(expected - got) <= limit) | np.isinf(limit)
     at = np.argwhere(~same)
-    assert not len(at), f"{method} differs in {len(at)} cells, first {at[0]}: {expected[tuple(at[0])]!r} is not " \
-                        f"{got[tuple(at[0])]!r}\n{take(rows, at[:1, 0])}"  # fmt: skip
+    first = tuple(at[0]) if len(at) else ()
+    message = f"{method} differs in {len(at)} cells, first {first}: {expected[first]!r} is not {got[first]!r}"
+    assert not len(at), f"{message}\n{take(rows, at[:1, 0])}"
 
 
 @pytest.mark.parametrize("name", NAMES)
