@@ -112,9 +112,9 @@ class OnnxFile:
                 feeds[column.name] = values if number else self._text(values, column.name)
         wanted = [n for n in self._answers if n == output.name or output.form == "list" and _part_of(n, output.name)]
         found = self._session.run(wanted, feeds)
-        if output.form == "list":
-            return found if not rows.single else [f[0].tolist() for f in found]
-        return found[0][0].tolist() if rows.single and found[0].ndim else found[0]
+        if rows.single:
+            found = [f[:1].tolist()[0] for f in found]
+        return found if output.form == "list" else found[0]
 
     def _text(self, values: np.ndarray, name: str) -> np.ndarray:
         token = self._tokens.get(name, "")

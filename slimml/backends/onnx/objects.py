@@ -1,7 +1,8 @@
 """The ops on categories, for a whole graph as one file: a tensor [n, 1] per column, of strings or of doubles.
 
-ONNX has no missing string. Of a column of strings one token stands for a missing value: the empty string, unless that
-is a category of its own. NaN stands for itself in a column of numbers.
+ONNX has no missing string. Of a column of strings one token stands for a missing value: "nan", which is what str()
+makes of one (an empty string is a category like any other), unless that is a category of its own. NaN stands for
+itself in a column of numbers.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Usage:
     @property
     def token(self) -> str:
         """The string that stands for a missing value."""
-        texts, token = {v for v in self.values if isinstance(v, str)}, ""
+        texts, token = {v for v in self.values if isinstance(v, str)}, "nan"
         while token in texts:
             token = f"<missing{token}>"
         return token
