@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slimml import errors as errors
-    from slimml.driver import ShrinkResult as ShrinkResult
+    from slimml.result import ShrinkResult as ShrinkResult
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.ingest.scan import scan as scan
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOME = {
-    "ShrinkResult": "slimml.driver",
+    "ShrinkResult": "slimml.result",
     "load": "slimml.runtime",
     "scan": "slimml.ingest.scan",
     "shrink": "slimml.driver",

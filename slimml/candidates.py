@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from slimml.artifact.codecs import Stored
 from slimml.artifact.manifest import Manifest
 from slimml.artifact.write import Written, write_artifact
 from slimml.backends.base import Backend, Payload
@@ -27,16 +28,17 @@ class Candidate:
     """What a backend made of the graph: its bytes, and the model that they open to."""
 
     payload: Payload
+    sections: Mapping[str, Stored]
     provenance: Mapping[str, Any]
     written: Written
     model: Model
-    golden_rows: list[dict[str, Any]] = field(default_factory=list)
+    golden_rows: list[dict[str, Any]]
 
     def sealed(self, exactness: str, evidence: dict[str, Any]) -> Candidate:
         """The same model with its evidence and golden answers in the header: the bytes that ship, opened again."""
         answers = golden.record(self.model, self.golden_rows)
-        written = _written(self.payload, self.provenance, exactness, evidence, answers)
-        return Candidate(self.payload, self.provenance, written, load(written.data), self.golden_rows)
+        written = _written(self.payload, self.sections, self.provenance, exactness, evidence, answers)
+        return Candidate(self.payload, self.sections, self.provenance, written, load(written.data), self.golden_rows)
 
 
 def refusal(backend: Backend, graph: Graph, *, asked: bool) -> str | None:
@@ -65,16 +67,22 @@ def build(
 ) -> Candidate:
     """Compile, write and reopen. Raises MissingDependencyError where the engine's library is not installed."""
     payload = backend.compile(graph, options)
+    raw: dict[str, bytes] = {**encode(payload.graph), **payload.sections}
+    sections = {name: Stored.of(data, _CODEC) for name, data in raw.items()}
     # Until it has been compared, it may claim nothing.
-    written = _written(payload, provenance, "approximate", {}, None)
-    return Candidate(payload, provenance, written, load(written.data), list(golden_rows))
+    written = _written(payload, sections, provenance, "approximate", {}, None)
+    return Candidate(payload, sections, provenance, written, load(written.data), list(golden_rows))
 
 
 def _written(
-    payload: Payload, provenance: Mapping[str, Any], exactness: str, evidence: dict[str, Any], answers: Any
+    payload: Payload,
+    sections: Mapping[str, Stored],
+    provenance: Mapping[str, Any],
+    exactness: str,
+    evidence: dict[str, Any],
+    answers: Any,
 ) -> Written:
     graph = payload.graph
-    sections: dict[str, bytes] = {**encode(graph), **payload.sections}
     manifest = Manifest(
         schema=graph.schema,
         engine=payload.engine,
@@ -85,4 +93,4 @@ def _written(
         evidence=evidence,
         golden=answers,
     )
-    return write_artifact(None, manifest, sections, codecs=dict.fromkeys(sections, _CODEC))
+    return write_artifact(None, manifest, sections)

@@ -33,8 +33,8 @@ class SourceReport:
             "format": self.format,
             "library_versions": self.library_versions,
             "latency_us": {
-                "frame": timing.frame.p50 if timing else None,
-                "dict": timing.dict.p50 if timing else None,
+                "frame": timing.frame.p50 if timing is not None and timing.frame is not None else None,
+                "dict": timing.dict.p50 if timing is not None and timing.dict is not None else None,
             },
             "rows_per_s": timing.rows_per_s if timing else None,
         }

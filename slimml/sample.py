@@ -13,6 +13,7 @@ from slimml.frontends.lowerer import input_names
 from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output
+from slimml.parity.answers import Answers
 from slimml.parity.reference import ExpectedReference
 from slimml.parity.rows import RawRows
 from slimml.schema import CATEGORY, NUMBER, Schema
@@ -72,7 +73,7 @@ def read_expected(path: str | os.PathLike[str], rows: RawRows, graph: Graph) -> 
     table = from_any(path)
     if len(table) != len(rows):
         raise InputError(f"{len(table)} answers for the {len(rows)} rows of --data", where=os.fspath(path))
-    given = {}
+    given: Answers = {}
     for output in graph.outputs:
         names = answer_columns(output, graph.classes)
         if all(n in table.columns for n in names):

@@ -40,6 +40,8 @@ NUMERICAL = frozenset({"numpy", "scipy"})
 AT_THE_TOP = {
     "cli": frozenset({"rich"}),
     "driver": NUMERICAL,
+    "exported": NUMERICAL,
+    "sample": NUMERICAL,
     "choice": NUMERICAL,
     "parity": NUMERICAL,
     "measure": NUMERICAL,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from slimml.artifact import strictjson
-from slimml.artifact.codecs import compress
+from slimml.artifact.codecs import Stored
 from slimml.artifact.files import Buffer, write_whole
 from slimml.artifact.layout import FORMAT_VERSION, HASHED_PREFIX, MAGIC, MAX_HEADER, PREFIX, align
 from slimml.artifact.manifest import Manifest, Section
@@ -31,14 +31,14 @@ class Written:
 def write_artifact(
     path: str | os.PathLike[str] | None,
     manifest: Manifest,
-    sections: Mapping[str, Buffer],
+    sections: Mapping[str, Buffer | Stored],
     *,
     codecs: Mapping[str, str] | None = None,
 ) -> Written:
     """Write an artifact to `path`, whole or not at all; with None only make its bytes.
 
     `codecs` names how a section is stored ("raw", "zlib" or "xz"; "raw" unless named); one that does not shrink is
-    stored raw. The same arguments give the same bytes: nothing is taken from the clock, the path or the environment.
+    stored raw, one that is `Stored` already stays as it is. The same arguments give the same bytes: nothing is taken from the clock, the path or the environment.
     Raises ArtifactError where the manifest is not what a reader accepts, UsageError where the file cannot be written.
     """
     data = encode_artifact(manifest, sections, codecs=codecs)
@@ -48,7 +48,7 @@ def write_artifact(
 
 
 def encode_artifact(
-    manifest: Manifest, sections: Mapping[str, Buffer], *, codecs: Mapping[str, str] | None = None
+    manifest: Manifest, sections: Mapping[str, Buffer | Stored], *, codecs: Mapping[str, str] | None = None
 ) -> bytes:
     """The bytes of an artifact; arguments and errors are those of `write_artifact`."""
     codecs = codecs or {}
@@ -56,12 +56,14 @@ def encode_artifact(
         raise ArtifactError(f"codecs for sections that are not there: {', '.join(sorted(unknown))}")
     described, parts, end = [], [], 0
     for name in sorted(sections):
-        raw = memoryview(sections[name]).cast("B")
-        codec, stored = compress(raw, codecs.get(name, "raw"))
+        section = sections[name]
+        if not isinstance(section, Stored):
+            section = Stored.of(memoryview(section).cast("B"), codecs.get(name, "raw"))
         offset = align(end)
-        parts += [bytes(offset - end), stored]
-        end = offset + len(stored)
-        described.append(Section(name, offset, len(stored), sha256(stored).hexdigest(), codec, len(raw)))
+        parts += [bytes(offset - end), section.data]
+        end = offset + len(section.data)
+        digest = sha256(section.data).hexdigest()
+        described.append(Section(name, offset, len(section.data), digest, section.codec, section.raw_size))
     header = _header(replace(manifest, sections=tuple(described)))
     start = align(PREFIX.size + len(header))
     prefix = PREFIX.pack(MAGIC, FORMAT_VERSION, 0, len(header), start + end, b"")[:HASHED_PREFIX]

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from slimml.ir.graph import Graph, evaluate
-from slimml.ir.node import Node
+from slimml.ir.graph import Graph, evaluate, topological
+from slimml.ir.node import Node, Value
+from slimml.ir.ops.columns import Input
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
@@ -142,6 +143,13 @@ class _Questions:
         self, graph: Graph, ranks: list[Rank], which: np.ndarray, column: np.ndarray, owner: np.ndarray, cut: np.ndarray
     ) -> None:
         self.graph, self.ends = graph, [r.inputs[0] for r in ranks]
+        self.order = topological(self.ends)
+        # What depends on categories alone is the same at every step, and looking up categories is what takes time.
+        self.moving: set[Node] = set()
+        self.still: dict[int, dict[Node, Value]] = {}
+        for node in self.order:
+            if (isinstance(node, Input) and node.kind == "number") or any(x in self.moving for x in node.inputs):
+                self.moving.add(node)
         self.which, self.column, self.owner, self.cut = which, column, owner, cut
         order = np.argsort(owner, kind="stable")
         start = np.searchsorted(owner[order], owner[order], side="left")
@@ -186,11 +194,23 @@ class _Questions:
             rows = blank_rows(self.graph, count)
             for name, at, own in writes:
                 rows.columns[name][at] = values[own]
-            with np.errstate(all="ignore"):
-                found = evaluate(self.ends, rows.blocks(self.graph))
+            found = self._evaluate(rows)
             for end, at, column, own in reads:
                 out[own] = found[end][at, column] <= self.cut[own]  # type: ignore[index]
         return out
+
+    def _evaluate(self, rows: RawRows) -> dict[Node, Value]:
+        count = len(rows)
+        if count not in self.still:
+            fixed = [n for n in self.order if n not in self.moving]
+            self.still[count] = evaluate(fixed, rows.blocks(self.graph))
+        values = dict(self.still[count])
+        with np.errstate(all="ignore"):
+            for node in self.order:
+                if node in self.moving:
+                    inputs = [values[x] for x in node.inputs]
+                    values[node] = rows.block(node) if isinstance(node, Input) else node.evaluate(*inputs)
+        return values
 
 
 def blank_rows(graph: Graph, count: int) -> RawRows:

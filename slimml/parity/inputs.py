@@ -25,6 +25,7 @@ from slimml.schema import CATEGORY, NUMBER, TEXT, Column
 # Rows that are refused go one by one, and each costs a call of the original.
 REFUSED_ROWS = 48
 _SAMPLE_SHARE, _WITNESS_SHARE, _ODD_SHARE = 0.5, 0.6, 0.5
+_FEW = 128
 # Cells of one answer, so that wide transformers get fewer rows.
 _MOST_CELLS = 40_000_000
 _ODD_NUMBERS = (
@@ -70,7 +71,8 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
     given = _drawn_sample(sample, int(count * _SAMPLE_SHARE), rng)
     pools = _pools(graph, given, rng)
     room = count - (len(given) if given is not None else 0)
-    found = boundaries(graph) if forests(graph) else None
+    # Bisecting for a few rows (golden ones) would cost more than they are worth.
+    found = boundaries(graph) if count > _FEW and forests(graph) else None
     near = _witness_rows(graph, found, pools, int(room * _WITNESS_SHARE), rng)
     odd = _odd_rows(graph, pools, int((room - len(near)) * _ODD_SHARE), rng)
     plain = _plain_rows(graph, pools, max(0, room - len(near) - len(odd)), rng)

@@ -216,15 +216,16 @@ def _witnesses_of_pair(pair: Pair, seam: Seam, graph: Graph) -> NetReport:
     if one.count != other.count or one.values.shape[1] != other.values.shape[1]:
         return NetReport("witnesses", seam, 0, total, skipped=f"{one.count} trees became {other.count}")
     lay = layout(pair.cells)
-    checked, faults, worst = 0, 0, ""
+    reached, guilty, worst = np.zeros(one.nodes, dtype=bool), np.zeros(one.nodes, dtype=bool), ""
     for found in witnesses(one, splits(one, pair.old, pair.cells), lay):
-        checked += len(np.unique(found.node))
+        reached[found.node] = True
         wrong = _leaves_differ(pair, lay, found)
-        faults += len(np.unique(found.node[wrong]))
+        guilty[found.node[wrong]] = True
         if len(wrong) and not worst:
             worst = _leaf_fault(pair, lay, found, int(wrong[0]), graph)
+    checked = int(reached.sum())
     unreached = "no row reaches the others" if checked < total else ""
-    return NetReport("witnesses", seam, checked, total, faults, unreached, worst)
+    return NetReport("witnesses", seam, checked, total, int(guilty.sum()), unreached, worst)
 
 
 def _leaves_differ(pair: Pair, lay: Layout, found: Witnesses) -> np.ndarray:
