@@ -1,0 +1,325 @@
+"""Each op's `evaluate` against the plainest Python that says the same."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse, special
+from sklearn.utils.extmath import softmax
+
+from slimml.errors import InputError
+from slimml.ir import csr
+from slimml.ir.csr import Csr
+from slimml.ir.node import MalformedGraphError
+from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.columns import Cast, Concat, Constant, Dense, Input, Select
+from slimml.ir.ops.heads import ArgMax, Complement, NormalizeRows, Sigmoid, Softmax
+from slimml.ir.ops.models import Linear
+from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.ranks import Rank
+
+NAN, INF = math.nan, math.inf
+anything = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -0.0, 1.0, -1.0, NAN, INF, -INF, 5e-324, 2.0])
+)
+finite = st.floats(-1e6, 1e6)
+
+
+def numbers(width: int) -> Input:
+    return Input(kind="number", columns=tuple(range(width)))
+
+
+def objects(width: int) -> Input:
+    return Input(kind="category", columns=tuple(range(width)))
+
+
+def matrix(elements=anything, width=3, rows=5):
+    return st.lists(st.lists(elements, min_size=width, max_size=width), min_size=1, max_size=rows).map(np.array)
+
+
+def cells(rows) -> np.ndarray:
+    out = np.empty((len(rows), len(rows[0])), dtype=object)
+    for i, row in enumerate(rows):
+        out[i, :] = row
+    return out
+
+
+def equal(a, b) -> None:
+    np.testing.assert_array_equal(np.signbit(a), np.signbit(b)) if np.asarray(a).dtype.kind == "f" else None
+    np.testing.assert_array_equal(a, b)
+
+
+# ------------------------------------------------------------------------------------------------------------- ranks
+
+
+@given(st.lists(st.lists(anything.filter(lambda v: v == v), max_size=6), min_size=3, max_size=3), st.data())
+def test_rank_counts_the_cuts_below_a_value(lists, data):
+    columns = [np.unique(np.array(c, dtype=float) + 0.0) for c in lists]
+    cuts = np.concatenate(columns)
+    near = np.concatenate([cuts, np.nextafter(cuts, INF), np.nextafter(cuts, -INF), [0.0]])
+    x = data.draw(matrix(st.one_of(anything, st.sampled_from(near.tolist()))))
+    offsets = np.cumsum([0] + [len(c) for c in columns])
+    table = np.zeros(0, np.int32)
+    if data.draw(st.booleans()):
+        table = np.array(
+            data.draw(st.lists(st.integers(-1, 9), min_size=len(cuts) + 3, max_size=len(cuts) + 3)), np.int32
+        )
+    got = Rank(inputs=(numbers(3),), cuts=cuts, offsets=offsets, table=table).evaluate(x)
+    assert got.dtype == np.int32
+    for i, row in enumerate(x.tolist()):
+        for c, value in enumerate(row):
+            rank = sum(cut < value for cut in columns[c].tolist())
+            if len(table):
+                rank = table[offsets[c] + c + rank]
+            assert got[i, c] == (-1 if value != value else rank)
+
+
+def test_rank_refuses_tables_that_do_not_fit():
+    good = {"cuts": np.array([1.0, 2.0, 0.5]), "offsets": np.array([0, 2, 3]), "table": np.zeros(0, np.int32)}
+    Rank(inputs=(numbers(2),), **good)
+    for bad in (
+        {"cuts": np.array([2.0, 1.0, 0.5])}, {"cuts": np.array([1.0, 1.0, 0.5])}, {"cuts": np.array([1.0, NAN, 0.5])},
+        {"cuts": good["cuts"].astype(np.float32)}, {"offsets": np.array([0, 4, 3])}, {"offsets": np.array([1, 2, 3])},
+        {"offsets": np.array([0, 3])}, {"table": np.zeros(4, np.int32)}, {"table": np.full(5, -2, np.int32)},
+    ):  # fmt: skip
+        with pytest.raises(MalformedGraphError):
+            Rank(inputs=(numbers(2),), **{**good, **bad})
+
+
+# -------------------------------------------------------------------------------------------------------- categories
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, 1.0, NAN, "a", "b", "", "1"]))
+
+
+def same(a, b) -> bool:
+    return a == b or (a != a and b != b)
+
+
+@given(st.lists(scalars, max_size=6), st.lists(st.one_of(scalars, st.text(max_size=2)), min_size=1, max_size=8))
+def test_lookup_finds_values_as_python_compares_them(table, column):
+    table = [v for i, v in enumerate(table) if not any(same(v, w) for w in table[:i])]
+    got = Lookup(inputs=(objects(1),), tables=(tuple(table),), refuse=(False,)).evaluate(cells([[v] for v in column]))
+    expected = [next((i for i, t in enumerate(table) if same(t, v)), len(table)) for v in column]
+    assert got[:, 0].tolist() == expected
+
+
+@given(st.lists(st.one_of(anything, st.booleans(), st.integers(-3, 3)), max_size=6), matrix(width=1, rows=8), st.data())
+def test_lookup_finds_numbers_in_blocks_of_numbers(table, x, data):
+    table = [v for i, v in enumerate(table) if not any(same(v, w) for w in table[:i])]
+    x = np.concatenate([x, [[v] for v in map(float, table)]]) if table else x
+    got = Lookup(inputs=(numbers(1),), tables=(tuple(table),), refuse=(False,)).evaluate(x)
+    expected = [next((i for i, t in enumerate(table) if same(t, v)), len(table)) for v in x[:, 0].tolist()]
+    assert got[:, 0].tolist() == expected
+
+
+def test_lookup_refuses_what_is_not_in_its_table():
+    lookup = Lookup(inputs=(objects(2),), tables=(("a",), ("a", NAN)), refuse=(True, False))
+    assert lookup.evaluate(cells([["a", "x"], ["a", NAN]])).tolist() == [[0, 2], [0, 1]]
+    for value in ("b", None, NAN, 1):
+        with pytest.raises(InputError, match="unknown category"):
+            lookup.evaluate(cells([["a", "a"], [value, "a"]]))
+
+
+@given(st.data())
+def test_recode_and_one_hot_place_every_code(data):
+    sizes = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=3))
+    tables = tuple(tuple(range(n)) for n in sizes)
+    codes = Lookup(inputs=(objects(len(sizes)),), tables=tables, refuse=(False,) * len(sizes))
+    offsets = np.cumsum([0] + [n + 1 for n in sizes])
+    rows = np.array(
+        data.draw(st.lists(st.tuples(*(st.integers(0, n) for n in sizes)), min_size=1, max_size=6)), np.int32
+    )
+    values = np.arange(offsets[-1]) * 1.5
+    recoded = Recode(inputs=(codes,), values=values, offsets=offsets).evaluate(rows)
+    assert recoded.tolist() == [[values[offsets[c] + k] for c, k in enumerate(row)] for row in rows]
+    groups = [data.draw(st.integers(0, n + 1)) for n in sizes]
+    targets = [data.draw(st.integers(-1, g - 1)) for n, g in zip(sizes, groups, strict=True) for _ in range(n + 1)]
+    shared = {"targets": np.array(targets, np.int32), "offsets": offsets, "sizes": np.array(groups, np.int64)}
+    dense = OneHot(inputs=(codes,), **shared).evaluate(rows)
+    thin = OneHot(inputs=(codes,), layout="csr", **shared).evaluate(rows)
+    expected = np.zeros((len(rows), sum(groups)))
+    for i, row in enumerate(rows.tolist()):
+        for c, k in enumerate(row):
+            if targets[offsets[c] + k] >= 0:
+                expected[i, sum(groups[:c]) + targets[offsets[c] + k]] = 1
+    np.testing.assert_array_equal(dense, expected)
+    np.testing.assert_array_equal(thin.toarray(), expected)
+    assert len(thin.data) == expected.sum()
+
+
+# ------------------------------------------------------------------------------------------------ missing and guards
+
+
+@pytest.mark.parametrize("sentinel", [NAN, -1.0, -1, 0, INF])
+@given(x=matrix())
+def test_missing_numbers_are_found_and_filled(sentinel, x):
+    mask = IsMissing(inputs=(numbers(3),), sentinel=sentinel).evaluate(x)
+    filled = FillMissing(inputs=(numbers(3),), sentinel=sentinel, fill=(7.5, -0.0, 3)).evaluate(x)
+    for i, row in enumerate(x.tolist()):
+        for c, value in enumerate(row):
+            assert mask[i, c] == same(value, sentinel)
+            equal(filled[i, c], np.float64((7.5, -0.0, 3.0)[c]) if same(value, sentinel) else np.float64(value))
+
+
+@pytest.mark.parametrize("sentinel", [NAN, None, "a", 1])
+@given(rows=st.lists(st.tuples(scalars, scalars), min_size=1, max_size=6))
+def test_missing_objects_are_found_and_filled(sentinel, rows):
+    x = cells(rows)
+    mask = IsMissing(inputs=(objects(2),), sentinel=sentinel).evaluate(x)
+    filled = FillMissing(inputs=(objects(2),), sentinel=sentinel, fill=("f", 2)).evaluate(x)
+    for i, row in enumerate(rows):
+        for c, value in enumerate(row):
+            missing = value is None if sentinel is None else same(value, sentinel)
+            assert mask[i, c] == missing
+            assert same(filled[i, c], ("f", 2)[c] if missing else value)
+
+
+@given(
+    matrix(width=2),
+    st.lists(st.tuples(anything, anything), min_size=2, max_size=2),
+    st.lists(st.booleans(), min_size=2, max_size=2),
+)
+def test_guard_takes_rows_inside_of_its_bounds(x, ends, missing):
+    low, high = (np.array([e[k] for e in ends]) for k in (0, 1))
+    guard = Guard(inputs=(numbers(2),), low=low, high=high, missing=np.array(missing))
+    fine = all((v != v and missing[c]) or low[c] <= v <= high[c] for row in x.tolist() for c, v in enumerate(row))
+    if fine:
+        assert guard.evaluate(x) is x
+    else:
+        with pytest.raises(InputError):
+            guard.evaluate(x)
+
+
+def test_guard_names_row_column_and_value():
+    guard = Guard(inputs=(numbers(2),), low=-np.ones(2), high=np.ones(2), missing=np.zeros(2, bool), names=("a", "b"))
+    with pytest.raises(InputError, match=r"row 1 has 7\.0.*'b'"):
+        guard.evaluate(np.array([[0.0, 1.0], [1.0, 7.0]]))
+    with pytest.raises(InputError, match=r"row 0 has a missing value \(NaN\) in 'a'"):
+        guard.evaluate(np.array([[NAN, 1.0]]))
+
+
+def test_guard_on_csr_looks_at_what_is_stored():
+    node = Concat(inputs=(numbers(2),), layout="csr")
+    guard = Guard(inputs=(node,), low=-np.ones(2), high=np.ones(2), missing=np.array([True, False]))
+    guard.evaluate(csr.from_dense(np.array([[NAN, 0.0], [0.0, 1.0]])))
+    for bad in ([[0.0, NAN]], [[2.0, 0.0]], [[INF, 0.0]]):
+        with pytest.raises(InputError):
+            guard.evaluate(csr.from_dense(np.array(bad)))
+
+
+def test_guard_on_objects_refuses_missing_ones_alone():
+    guard = Guard(inputs=(objects(2),), low=np.full(2, -INF), high=np.full(2, INF), missing=np.array([True, False]))
+    guard.evaluate(cells([[NAN, "a"], [None, None]]))
+    with pytest.raises(InputError, match="missing"):
+        guard.evaluate(cells([["a", NAN]]))
+
+
+# ------------------------------------------------------------------------------------------- arithmetic and movement
+
+
+@given(matrix(), st.lists(anything, min_size=3, max_size=3))
+def test_arithmetic_is_that_of_doubles(x, operand):
+    value = np.array(operand)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind, plain in ((Add, np.add), (Subtract, np.subtract), (Multiply, np.multiply), (Divide, np.divide)):
+            equal(kind(inputs=(numbers(3),), value=value).evaluate(x), plain(x, value))
+        equal(Affine(inputs=(numbers(3),), scale=value, shift=value).evaluate(x), x * value + value)
+        clipped = Clip(inputs=(numbers(3),), low=-1.0, high=2.0).evaluate(x)
+        np.testing.assert_array_equal(clipped, np.where(x < -1, -1, np.where(x > 2, 2, x)))
+
+
+thin_cells = st.one_of(st.just(0.0), st.just(0.0), anything)
+
+
+@given(matrix(thin_cells, width=4), matrix(thin_cells, width=2), st.lists(st.integers(0, 3), max_size=6))
+def test_blocks_move_the_same_dense_and_sparse(x, y, index):
+    y = np.resize(y, (len(x), 2))
+    picked = np.array(index, dtype=np.int64)
+    equal(Select(inputs=(numbers(4),), index=picked).evaluate(x), x[:, picked])
+    whole = np.concatenate([x, y], axis=1)
+    equal(Concat(inputs=(numbers(4), numbers(2))).evaluate(x, y), whole)
+    thin = Concat(inputs=(numbers(4), numbers(2)), layout="csr").evaluate(x, csr.from_dense(y))
+    np.testing.assert_array_equal(thin.toarray(), whole)
+    np.testing.assert_array_equal(csr.from_dense(x).select(picked).toarray(), x[:, picked])
+    node = Concat(inputs=(numbers(4),), layout="csr")
+    np.testing.assert_array_equal(Dense(inputs=(node,)).evaluate(csr.from_dense(x)), x)
+    assert Constant(inputs=(node,), value=np.array([1.5])).evaluate(csr.from_dense(x)).tolist() == [[1.5]] * len(x)
+
+
+@given(matrix(thin_cells, width=4), matrix(finite, width=4, rows=2))
+def test_csr_agrees_with_scipy(x, weights):
+    ours, theirs = csr.from_dense(x), sparse.csr_matrix(x)
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(ours.matmul(weights.T), theirs @ weights.T)
+    twice = Csr(np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2]), 3)
+    assert twice.toarray().tolist() == [[0.0, 3.0, 0.0]]
+
+
+@given(matrix())
+def test_cast_rounds_as_numpy_does(x):
+    with np.errstate(all="ignore"):
+        equal(Cast(inputs=(numbers(3),), dtype="float32").evaluate(x), x.astype(np.float32))
+    back = Cast(inputs=(Cast(inputs=(numbers(3),), dtype="object"),), dtype="float64")
+    equal(back.evaluate(x.astype(object)), x)
+
+
+@pytest.mark.parametrize("value", ["x", "", (1,), 10**400])
+def test_objects_that_are_no_numbers_are_refused_by_a_cast(value):
+    with pytest.raises(InputError):
+        Cast(inputs=(objects(1),), dtype="float64").evaluate(cells([[value]]))
+
+
+# ------------------------------------------------------------------------------------------------------------- heads
+
+
+@given(st.lists(st.one_of(st.floats(-800, 800), anything), min_size=1, max_size=200))
+def test_sigmoid_has_the_bits_of_scipys(x):
+    column = np.array(x)[:, None]
+    equal(Sigmoid(inputs=(numbers(1),)).evaluate(column), special.expit(column))
+
+
+def test_sigmoid_has_the_bits_of_scipys_over_its_whole_range():
+    rng = np.random.default_rng(0)
+    wide = np.concatenate([rng.uniform(-750, 750, 50_000), rng.normal(0, 3, 50_000), np.geomspace(1e-320, 1e3, 999)])
+    equal(Sigmoid(inputs=(numbers(1),)).evaluate(wide[:, None])[:, 0], special.expit(wide))
+
+
+@given(matrix(st.floats(-1e300, 1e300)))
+def test_softmax_has_the_bits_of_sklearns(x):
+    with np.errstate(all="ignore"):
+        equal(Softmax(inputs=(numbers(3),)).evaluate(x), softmax(x))
+
+
+@given(matrix(st.floats(0, 1)))
+def test_rows_are_normalized_and_empty_ones_become_uniform(x):
+    got = NormalizeRows(inputs=(numbers(3),)).evaluate(x)
+    for row, answer in zip(x, got, strict=True):
+        np.testing.assert_array_equal(answer, row / row.sum() if row.sum() else np.full(3, 1 / 3))
+
+
+@given(matrix())
+def test_first_largest_column_wins(x):
+    assert ArgMax(inputs=(numbers(3),)).evaluate(x)[:, 0].tolist() == [int(np.argmax(row)) for row in x]
+    pair = Complement(inputs=(numbers(1),)).evaluate(x[:, :1])
+    equal(pair, np.column_stack([1 - x[:, 0], x[:, 0]]))
+
+
+@given(matrix(finite), matrix(finite, rows=2))
+def test_linear_is_a_sum_of_products(x, weights):
+    bias = np.arange(len(weights)) + 0.5
+    got = Linear(inputs=(numbers(3),), weights=weights, bias=bias).evaluate(x)
+    terms = np.abs(x)[:, None, :] * np.abs(weights)[None, :, :]
+    room = 4 * np.finfo(float).eps * (terms.sum(axis=2) + np.abs(bias)) + 1e-320
+    exact = [
+        [math.fsum([*(a * b for a, b in zip(r, w, strict=True)), k]) for w, k in zip(weights, bias, strict=True)]
+        for r in x
+    ]
+    assert (np.abs(got - np.array(exact)) <= room).all()
