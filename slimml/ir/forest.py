@@ -140,56 +140,47 @@ _ARRAYS = (
 ARRAYS = tuple(name for name, _, _ in _ARRAYS)
 
 
-def step(trees: Trees, node: np.ndarray, rank: np.ndarray, *, missing: bool = True) -> np.ndarray:
-    """The children that walks at inner nodes `node`, whose tested columns hold `rank`, go to.
-
-    `missing`: whether a rank may be MISSING.
-    """
-    cut = trees.cut.take(node)
+def step(trees: Trees, node: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """The children that walks at inner nodes `node`, whose tested columns hold `rank`, go to."""
+    cut = trees.cut[node]
     left = rank <= cut
-    special = rank == MISSING if missing else None
+    special = rank == MISSING
     if len(trees.sets):
-        member = (trees.flags.take(node) & IN_SET) != 0
-        at = np.flatnonzero(member if special is None else member & ~special)
+        member = (trees.flags[node] & IN_SET) != 0
+        at = np.flatnonzero(member & ~special)
         word = rank[at] >> 5
         inside = word < trees.sets.shape[1]
         bits = trees.sets[cut[at], np.where(inside, word, 0)] >> (rank[at] & 31).astype(np.uint32)
         left[at] = inside & ((bits & 1) == 1)
-    if special is not None and special.any():
+    if special.any():
         left[special] = (trees.flags[node[special]] & MISSING_LEFT) != 0
-    return np.where(left, node + 1, trees.right.take(node))
+    return np.where(left, node + 1, trees.right[node])
 
 
 def leaves(trees: Trees, ranks: np.ndarray) -> np.ndarray:
     """The leaf that each row reaches in each tree: ranks int32 (n, p) to node indices int64 (n, T)."""
-    missing = bool((ranks == MISSING).any())
     if len(ranks) * trees.count <= _TOGETHER:
         rows = np.repeat(np.arange(len(ranks)), trees.count)
         node = np.tile(trees.roots.astype(np.int64), len(ranks))
-        return _walk(trees, ranks, rows, node, missing).reshape(len(ranks), trees.count)
+        return _walk(trees, ranks, rows, node).reshape(len(ranks), trees.count)
     out = np.empty((len(ranks), trees.count), dtype=np.int64)
-    rows = np.arange(len(ranks))
     for t, (root, end) in enumerate(zip(trees.roots.tolist(), trees.ends.tolist(), strict=True)):
         # One tree's nodes fit the cache; a slice of the arrays keeps the gathers inside of it.
         one = replace(trees, **{a: getattr(trees, a)[root:end] for a in ("feature", "cut", "flags")},
                       right=trees.right[root:end] - np.int32(root))  # fmt: skip
-        out[:, t] = root + _walk(one, ranks, rows, np.zeros(len(ranks), dtype=np.int64), missing)
+        out[:, t] = root + _walk(one, ranks, np.arange(len(ranks)), np.zeros(len(ranks), dtype=np.int64))
     return out
 
 
-def _walk(trees: Trees, ranks: np.ndarray, rows: np.ndarray, node: np.ndarray, missing: bool) -> np.ndarray:
-    flat = np.ascontiguousarray(ranks).ravel()
-    feature = trees.feature.take(node)
-    active = np.flatnonzero(feature >= 0)
-    at, feature, start = node[active], feature[active], rows[active] * ranks.shape[1]
+def _walk(trees: Trees, ranks: np.ndarray, rows: np.ndarray, node: np.ndarray) -> np.ndarray:
+    flat, width = np.ascontiguousarray(ranks).ravel(), ranks.shape[1]
+    start = rows * width
+    active = np.flatnonzero(trees.feature[node] >= 0)
     while len(active):
-        at = step(trees, at, flat.take(start + feature), missing=missing)
-        feature = trees.feature.take(at)
-        inner = feature >= 0
-        if not inner.all():
-            # Walks that have arrived are put down and left behind.
-            node[active[~inner]] = at[~inner]
-            active, at, feature, start = active[inner], at[inner], feature[inner], start[inner]
+        at = node[active]
+        moved = step(trees, at, flat[start[active] + trees.feature[at]])
+        node[active] = moved
+        active = active[trees.feature[moved] >= 0]
     return node
 
 
