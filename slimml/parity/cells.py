@@ -24,6 +24,7 @@ from slimml.ir.ops.models import Forest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
+from slimml.parity.narrow import narrowed
 from slimml.parity.rows import RawRows
 
 UNSEEN = "\u2603 slimml: never seen"
@@ -112,22 +113,34 @@ class Boundaries:
         """Those values of a raw column."""
         return from_order(self.last[(self.owner == column) & self.changes])
 
-    def asks_as(self, other: _Questions) -> bool:
-        """Whether these are the answers to the same questions, perhaps of another graph."""
-        pairs = ((self.which, other.which), (self.column, other.column), (self.owner, other.owner))
-        return all(np.array_equal(a, b) for a, b in pairs) and np.array_equal(self.cut, other.cut)
-
 
 def boundaries(graph: Graph, guess: Boundaries | None = None) -> Boundaries:
-    """The boundaries of a graph. Those of a graph before a pass are a good guess of those after it."""
+    """The boundaries of a graph. Those of a graph before a pass are a good guess of those after it.
+
+    Without a guess some 64 evaluations of what stands in front of the cuts are needed; a right guess needs four.
+    """
     opened, _ = ungated(graph)
     owners = sources(opened)
     ranks = [n for n in opened.nodes() if isinstance(n, Rank)]
     parts = [_cuts_of(i, r, owners[r.inputs[0]]) for i, r in enumerate(ranks)] or [(np.zeros(0, dtype=np.int64),) * 4]
     which, column, owner, cut = (np.concatenate(p) for p in zip(*parts, strict=True))
     numbers = np.array([c >= 0 and is_number(graph, c) for c in owner.tolist()], dtype=bool)
-    asked = _Questions(opened, ranks, which[numbers], column[numbers], owner[numbers], cut[numbers])
-    return asked.bisect(guess.last if guess is not None and guess.asks_as(asked) else None)
+    which, column, owner, cut = which[numbers], column[numbers], owner[numbers], cut[numbers]
+    low, high = np.full(len(cut), LOWEST), np.full(len(cut), HIGHEST)
+    asked = _Questions(opened, ranks, which, column, owner, cut)
+    first = asked.answers(low)
+    found = Boundaries(which, column, owner, cut, low, first != asked.answers(high))
+    open_ = found.changes
+    # Questions that stand at the same place are likely to have the same answer, or one close by.
+    if guess is not None and np.array_equal(guess.which, which) and np.array_equal(guess.column, column):
+        after = np.minimum(guess.last + 1, HIGHEST)
+        right = (asked.answers(guess.last) == first) & (asked.answers(after) != first)
+        low[right], open_ = guess.last[right], open_ & ~right
+    rest = np.flatnonzero(open_)
+    if len(rest):
+        asked = _Questions(opened, ranks, which[rest], column[rest], owner[rest], cut[rest])
+        low[rest] = asked.bisect(first[rest])
+    return found
 
 
 def _cuts_of(which: int, rank: Rank, owner: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -142,7 +155,12 @@ class _Questions:
     def __init__(
         self, graph: Graph, ranks: list[Rank], which: np.ndarray, column: np.ndarray, owner: np.ndarray, cut: np.ndarray
     ) -> None:
-        self.graph, self.ends = graph, [r.inputs[0] for r in ranks]
+        self.graph = graph
+        needed = [np.unique(column[which == i]) for i in range(len(ranks))]
+        self.ends = [narrowed(r.inputs[0], c) for r, c in zip(ranks, needed, strict=True)]
+        column = column.copy()
+        for i, columns in enumerate(needed):
+            column[which == i] = np.searchsorted(columns, column[which == i])
         self.order = topological(self.ends)
         # What depends on categories alone is the same at every step, and looking up categories is what takes time.
         self.moving: set[Node] = set()
@@ -169,20 +187,14 @@ class _Questions:
             [(end, row[own] - start, self.column[own], own) for end, own in zip(self.ends, reads, strict=True)],
         )
 
-    def bisect(self, guess: np.ndarray | None) -> Boundaries:
-        """The answers, found in some 64 evaluations, or in four where the guess is right."""
+    def bisect(self, first: np.ndarray) -> np.ndarray:
+        """The last value, in order, that has the answer of -inf (`first`), where +inf has the other one."""
         low, high = np.full(len(self.cut), LOWEST), np.full(len(self.cut), HIGHEST)
-        first = self.answers(low)
-        changes = first != self.answers(high)
-        if guess is not None:
-            after = np.minimum(guess + 1, HIGHEST)
-            right = (self.answers(guess) == first) & ((self.answers(after) != first) | ~changes)
-            low, high = np.where(right, guess, low), np.where(right, after, high)
         while True:
             # The sum of two such integers may overflow, their halves do not.
             middle = (low >> 1) + (high >> 1) + (low & high & 1)
             if (middle == low).all():
-                return Boundaries(self.which, self.column, self.owner, self.cut, low, changes)
+                return low
             same = self.answers(middle) == first
             low, high = np.where(same, middle, low), np.where(same, high, middle)
 

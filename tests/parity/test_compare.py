@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from slimml.parity.answers import Answers
 from slimml.parity.compare import compare_outputs, equal_cells, merged, same_bits
 from slimml.parity.report import NetReport, ParityReport
 
@@ -92,8 +93,8 @@ def test_quantiles_are_those_of_the_error():
 
 
 def test_the_worst_output_gives_the_verdict():
-    expected = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.5]]),)}
-    got = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.4]]),)}
+    expected: Answers = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.5]]),)}
+    got: Answers = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.4]]),)}
     report = compare_outputs("backend", expected, got)
     assert (report.verdict, report.output) == ("different", "predict_proba")
 

@@ -7,7 +7,8 @@ import pytest
 
 from slimml.errors import InputError
 from slimml.ir.forest import leaves
-from slimml.ir.graph import evaluate
+from slimml.ir.graph import Graph, evaluate
+from slimml.ir.ops.models import Forest
 from slimml.parity import inputs
 from slimml.parity.answers import graph_answers
 from slimml.parity.cells import boundaries, forests, raw_cells
@@ -19,6 +20,12 @@ from slimml.schema import Column, Schema
 from tests.parity.planted import case
 
 MODELS = ["forest/pipeline", "hist/string-names", "logistic/multinomial", "onehot/mixed", "impute/sentinel-forest"]
+
+
+def ranks_of(graph: Graph, forest: Forest, rows: RawRows) -> np.ndarray:
+    ranks = evaluate([forest.inputs[0]], rows.blocks(graph))[forest.inputs[0]]
+    assert isinstance(ranks, np.ndarray)
+    return ranks
 
 
 def same(a: RawRows, b: RawRows) -> bool:
@@ -62,7 +69,7 @@ def test_small_forests_are_reached_at_every_leaf(name: str):
     graph = case(name).fresh
     rows = trial_rows(graph, None, 20_000).good
     for forest in forests(graph):
-        ranks = evaluate([forest.inputs[0]], rows.blocks(graph))[forest.inputs[0]]
+        ranks = ranks_of(graph, forest, rows)
         reached = np.unique(leaves(forest.trees, ranks))
         assert len(reached) == int(forest.trees.leaf.sum())
 
@@ -80,10 +87,10 @@ def test_odd_values_are_there(name: str):
         assert (np.abs(values) == 1e308).any()
     words = [c.name for c in case(name).fresh.schema.columns if c.kind == "category" and c.dtype == "str" and c.read]
     if words:
-        values = [v for n in words for v in everything.columns[n].tolist()]
-        assert "" in values
-        assert any(v != v for v in values)
-        assert all(isinstance(v, str) or v != v for v in values)
+        cells = [v for n in words for v in everything.columns[n].tolist()]
+        assert "" in cells
+        assert any(v != v for v in cells)
+        assert all(isinstance(v, str) or v != v for v in cells)
 
 
 def test_bounds_of_wide_answers_limit_the_rows(monkeypatch: pytest.MonkeyPatch):
@@ -102,7 +109,7 @@ def test_a_boundary_is_the_last_float_on_its_side():
     for side in (cell, np.nextafter(cell, np.inf)):
         rows = honest.rows.take(np.zeros(len(cell), dtype=int))
         rows.columns[graph.schema.columns[column].name][:] = side
-        ranks = evaluate([forest.inputs[0]], rows.blocks(graph))[forest.inputs[0]][:, column]
+        ranks = ranks_of(graph, forest, rows)[:, column]
         if side is cell:
             before = ranks
     assert (ranks > before).all()
