@@ -20,6 +20,8 @@ from slimml.plan.decode import Plan, PlanNode
 from slimml.plan.ops import SPECS
 from slimml.schema import Schema
 
+# A small file can ask for wide nodes, and types list a domain per column.
+_MAX_COLUMNS = 1 << 26
 _MODULES = (columns, numeric, ranks, categories, models, heads, delegates)
 OPS: dict[str, type[Node]] = {name: next(getattr(m, name) for m in _MODULES if hasattr(m, name)) for name in SPECS}
 
@@ -27,9 +29,13 @@ OPS: dict[str, type[Node]] = {name: next(getattr(m, name) for m in _MODULES if h
 def bind(plan: Plan, schema: Schema, labels: list[np.ndarray]) -> Graph:
     """The graph of a plan. Raises ArtifactCorruptError where a table or an index does not fit."""
     nodes: list[Node] = []
+    columns = 0
     try:
         for node in plan.nodes:
             nodes.append(_node(node, nodes))
+            columns += nodes[-1].type.width
+            if columns > _MAX_COLUMNS:
+                raise ArtifactCorruptError("the nodes of the plan have too many columns in all")
         outputs = tuple(
             Output(o.name, tuple(nodes[n] for n in o.nodes), o.form, tuple(labels[i] for i in o.labels))
             for o in plan.outputs
