@@ -176,13 +176,13 @@ class _Questions:
         stops = range(0, int(row.max(initial=-1)) + 1, _CHUNK)
         self.chunks = [self._chunk(row, np.flatnonzero((row >= s) & (row < s + _CHUNK)), s) for s in stops]
 
-    def _chunk(self, row: np.ndarray, here: np.ndarray, start: int) -> tuple[int, list[Any], list[Any]]:
-        """Rows; which questions write which raw column, and which read which input of a Rank, and where."""
+    def _chunk(self, row: np.ndarray, here: np.ndarray, start: int) -> tuple[RawRows, list[Any], list[Any]]:
+        """Rows to write to; which questions write which raw column, and which read which input of a Rank, and where."""
         names = self.graph.schema.names
         writes = [here[self.owner[here] == c] for c in np.unique(self.owner[here]).tolist()]
         reads = [here[self.which[here] == i] for i in range(len(self.ends))]
         return (
-            int(row[here].max()) - start + 1,
+            blank_rows(self.graph, int(row[here].max()) - start + 1),
             [(names[int(self.owner[own[0]])], row[own] - start, own) for own in writes],
             [(end, row[own] - start, self.column[own], own) for end, own in zip(self.ends, reads, strict=True)],
         )
@@ -202,8 +202,7 @@ class _Questions:
         """Whether each value, after all that stands in front of its Rank, is at most its cut."""
         values = from_order(order)
         out = np.zeros(len(values), dtype=bool)
-        for count, writes, reads in self.chunks:
-            rows = blank_rows(self.graph, count)
+        for rows, writes, reads in self.chunks:
             for name, at, own in writes:
                 rows.columns[name][at] = values[own]
             found = self._evaluate(rows)
