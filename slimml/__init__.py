@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slimml import errors as errors
-    from slimml.result import ShrinkResult as ShrinkResult
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.ingest.scan import scan as scan
+    from slimml.result import ShrinkResult as ShrinkResult
     from slimml.runtime import load as load
 
 __version__ = "0.1.0.dev0"

@@ -38,7 +38,8 @@ def write_artifact(
     """Write an artifact to `path`, whole or not at all; with None only make its bytes.
 
     `codecs` names how a section is stored ("raw", "zlib" or "xz"; "raw" unless named); one that does not shrink is
-    stored raw, one that is `Stored` already stays as it is. The same arguments give the same bytes: nothing is taken from the clock, the path or the environment.
+    stored raw, one that is `Stored` already stays as it is. The same arguments give the same bytes: nothing is taken
+    from the clock, the path or the environment.
     Raises ArtifactError where the manifest is not what a reader accepts, UsageError where the file cannot be written.
     """
     data = encode_artifact(manifest, sections, codecs=codecs)

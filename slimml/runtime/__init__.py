@@ -1,7 +1,7 @@
 """The runtime: what a server imports. It wakes no compiler, and no numpy before the first predict.
 
-    model = slimml.runtime.load("model.slim")
-    model.predict({"age": 39, "job": "clerk"})
+model = slimml.runtime.load("model.slim")
+model.predict({"age": 39, "job": "clerk"})
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from slimml.artifact.read import Artifact, read_artifact
 from slimml.errors import ArtifactCorruptError
 from slimml.runtime.columns import RowReader, Rows
 from slimml.runtime.engines import open_engine
-from slimml.runtime.labels import read_labels
 from slimml.schema import NUMBER, Schema
 
 if TYPE_CHECKING:
