@@ -43,7 +43,8 @@ def hostile_rows(name: str, *, base: int = 12, seed: int = 0) -> Any:
     _, rows = zoo_model(name)
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rows) if isinstance(rows, np.ndarray) else rows
-    quiet, loud = [frame.iloc[:base]], []
+    quiet: list[Any] = [frame.iloc[:base]]
+    loud: list[Any] = []
     for c in range(frame.shape[1]):
         odd = _odd(frame.iloc[:, c])
         if odd is None:
@@ -54,8 +55,8 @@ def hostile_rows(name: str, *, base: int = 12, seed: int = 0) -> Any:
             if values:
                 at = rng.integers(0, len(frame), len(values))
                 parts.append(_with(frame.iloc[at], c, values))
-    for c, values in _borders(zoo_graph(name), frame).items():
-        near = np.unique(np.concatenate([values, np.nextafter(values, np.inf)]))
+    for c, ends in _borders(zoo_graph(name), frame).items():
+        near = np.unique(np.concatenate([ends, np.nextafter(ends, np.inf)]))
         near = near if len(near) <= 24 else rng.choice(near, 24, replace=False)
         quiet.append(_with(frame.iloc[rng.integers(0, len(frame), len(near))], c, near.tolist()))
     with warnings.catch_warnings():
@@ -187,7 +188,7 @@ def _column(graph: Graph, rows: Any, c: int) -> Any:
     return rows[graph.schema.columns[c].name] if graph.schema.named else rows.iloc[:, c]
 
 
-def original_answer(estimator: Any, method: str, rows: Any) -> list[np.ndarray] | None:
+def original_answer(estimator: Any, method: str, rows: Any) -> Any:
     """The original's blocks, (n, k) each; None where it raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -199,7 +200,7 @@ def original_answer(estimator: Any, method: str, rows: Any) -> list[np.ndarray] 
     return [_matrix(p) for p in parts]
 
 
-def graph_answer(graph: Graph, method: str, rows: Any) -> list[np.ndarray] | None:
+def graph_answer(graph: Graph, method: str, rows: Any) -> Any:
     """The graph's blocks, as the original's; None where it raises InputError."""
     blocks = input_blocks(graph, rows)
     values = graph_values(graph, method, blocks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def around(values) -> np.ndarray:
 
 def at_thresholds(trees, thresholds: str = "threshold") -> np.ndarray:
     """Rows that hold, in one column each, every threshold of the trees and its neighbours."""
-    rows = []
+    rows: list[Any] = []
     for tree in trees:
         inner = tree["feature"] >= 0
         for feature, threshold in zip(tree["feature"][inner], tree[thresholds][inner], strict=True):
@@ -235,7 +236,7 @@ def test_number_of_jobs_changes_nothing():
     np.testing.assert_array_equal(graph_answer(graph_of(many), "predict_proba", X)[0], alone.predict_proba(X))
 
 
-class Shifted(LinearRegression):
+class Shifted(LinearRegression):  # type: ignore[misc]
     """A subclass with a predict of its own."""
 
     def predict(self, X):
@@ -249,7 +250,7 @@ def test_subclass_with_own_predict_is_refused(monkeypatch):
     import sys
     import types
 
-    module = types.ModuleType("mine")
+    module: Any = types.ModuleType("mine")
     module.Shifted = Shifted
     monkeypatch.setitem(sys.modules, "mine", module)
     with pytest.raises(UnsupportedEstimatorError, match=r"mine\.Shifted"):
@@ -311,7 +312,8 @@ def test_pandas_na_is_refused_by_imputers_and_unknown_to_encoders(imputer):
     (lookup,) = (n for n in graph.nodes() if isinstance(n, Lookup))
     blocks = input_blocks(graph, column)
     assert next(iter(blocks.values()))[2, 0] is PANDAS_NA
-    assert evaluate([lookup], blocks)[lookup].ravel().tolist() == [0, 1, 3]
+    found: Any = evaluate([lookup], blocks)[lookup]
+    assert found.ravel().tolist() == [0, 1, 3]
 
 
 def test_strings_in_a_column_that_becomes_numbers_are_refused():
@@ -321,9 +323,8 @@ def test_strings_in_a_column_that_becomes_numbers_are_refused():
     graph = lower(read(pickle.dumps(estimator, 5)).root, kinds={"n": CATEGORY})
     (node,) = graph.inputs()
     good = np.array([[1], ["2.5"], [np.nan]], dtype=object)
-    np.testing.assert_allclose(
-        evaluate(graph.output("predict").nodes, {node: good})[graph.output("predict").nodes[0]][:, 0],
-        estimator.predict(pd.DataFrame({"n": good[:, 0]})),
-    )
+    (end,) = graph.output("predict").nodes
+    found: Any = evaluate([end], {node: good})[end]
+    np.testing.assert_allclose(found[:, 0], estimator.predict(pd.DataFrame({"n": good[:, 0]})))
     with pytest.raises(InputError, match="could not convert"):
         evaluate(graph.output("predict").nodes, {node: np.array([["x"]], dtype=object)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,8 +81,13 @@ def test_rank_counts_the_cuts_below_a_value(lists, data):
 
 
 def test_rank_refuses_tables_that_do_not_fit():
-    good = {"cuts": np.array([1.0, 2.0, 0.5]), "offsets": np.array([0, 2, 3]), "table": np.zeros(0, np.int32)}
+    good: dict[str, Any] = {
+        "cuts": np.array([1.0, 2.0, 0.5]),
+        "offsets": np.array([0, 2, 3]),
+        "table": np.zeros(0, np.int32),
+    }
     Rank(inputs=(numbers(2),), **good)
+    bad: dict[str, Any]
     for bad in (
         {"cuts": np.array([2.0, 1.0, 0.5])}, {"cuts": np.array([1.0, 1.0, 0.5])}, {"cuts": np.array([1.0, NAN, 0.5])},
         {"cuts": good["cuts"].astype(np.float32)}, {"offsets": np.array([0, 4, 3])}, {"offsets": np.array([1, 2, 3])},
@@ -139,9 +145,13 @@ def test_recode_and_one_hot_place_every_code(data):
     assert recoded.tolist() == [[values[offsets[c] + k] for c, k in enumerate(row)] for row in rows]
     groups = [data.draw(st.integers(0, n + 1)) for n in sizes]
     targets = [data.draw(st.integers(-1, g - 1)) for n, g in zip(sizes, groups, strict=True) for _ in range(n + 1)]
-    shared = {"targets": np.array(targets, np.int32), "offsets": offsets, "sizes": np.array(groups, np.int64)}
+    shared: dict[str, Any] = {
+        "targets": np.array(targets, np.int32),
+        "offsets": offsets,
+        "sizes": np.array(groups, np.int64),
+    }
     dense = OneHot(inputs=(codes,), **shared).evaluate(rows)
-    thin = OneHot(inputs=(codes,), layout="csr", **shared).evaluate(rows)
+    thin: Any = OneHot(inputs=(codes,), layout="csr", **shared).evaluate(rows)
     expected = np.zeros((len(rows), sum(groups)))
     for i, row in enumerate(rows.tolist()):
         for c, k in enumerate(row):
@@ -244,7 +254,7 @@ def test_blocks_move_the_same_dense_and_sparse(x, y, index):
     equal(Select(inputs=(numbers(4),), index=picked).evaluate(x), x[:, picked])
     whole = np.concatenate([x, y], axis=1)
     equal(Concat(inputs=(numbers(4), numbers(2))).evaluate(x, y), whole)
-    thin = Concat(inputs=(numbers(4), numbers(2)), layout="csr").evaluate(x, csr.from_dense(y))
+    thin: Any = Concat(inputs=(numbers(4), numbers(2)), layout="csr").evaluate(x, csr.from_dense(y))
     np.testing.assert_array_equal(thin.toarray(), whole)
     np.testing.assert_array_equal(csr.from_dense(x).select(picked).toarray(), x[:, picked])
     node = Concat(inputs=(numbers(4),), layout="csr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ ends = st.tuples(operands, operands).filter(lambda e: e[0] <= e[1])
 @st.composite
 def chains(draw):
     """Random chains of ops on two columns, whose input may have a declared domain."""
-    declared = ()
+    declared: tuple[Domain, ...] = ()
     if draw(st.booleans()):
         declared = (Domain(integer=True, low=-2, high=5, missing=draw(st.booleans())), Domain(low=0.1, missing=True))
     node: Node = Input(kind="number", columns=(0, 1), domains=declared)
@@ -110,7 +111,7 @@ def chains(draw):
                 node = IsMissing(inputs=(node,), sentinel=float("nan"))
             elif kind == "group" and node.type.dtype == "float64":
                 codes = Lookup(inputs=(node,), tables=((1.0, 0.5),) * width, refuse=(False,) * width)
-                shared = {"inputs": (codes,), "offsets": np.arange(width + 1) * 3}
+                shared: dict[str, Any] = {"inputs": (codes,), "offsets": np.arange(width + 1) * 3}
                 if draw(st.booleans()):
                     node = OneHot(targets=np.array([0, 1, -1] * width, np.int32), sizes=np.full(width, 2), **shared)
                 else:

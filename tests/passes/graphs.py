@@ -9,7 +9,6 @@ import numpy as np
 from slimml.errors import InputError
 from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph, evaluate
-from slimml.ir.node import Node
 from slimml.ir.ops.columns import Input
 
 Table = dict[int, np.ndarray]
@@ -31,7 +30,7 @@ def blocks_of(graph: Graph, table: Table, at: np.ndarray) -> dict[Input, np.ndar
     return out
 
 
-def values(graph: Graph, table: Table, at: np.ndarray) -> dict[Node, Any] | None:
+def values(graph: Graph, table: Table, at: np.ndarray) -> Any:
     """The values of all nodes on the rows `at`; None where one of them is refused."""
     try:
         return evaluate([n for o in graph.outputs for n in o.nodes], blocks_of(graph, table, at))

@@ -81,7 +81,9 @@ def test_preimage_ends_are_the_last_floats_inside(ops, low, span):
     (source,) = graph_of(top).inputs()
 
     def image(x: np.ndarray) -> np.ndarray:
-        return evaluate([top], {source: x})[top]
+        value = evaluate([top], {source: x})[top]
+        assert isinstance(value, np.ndarray)
+        return value
 
     ends = preimage(image, 1, "float64", np.array([low]), np.array([low + span]))
     first, last = ends[0][0], ends[1][0]

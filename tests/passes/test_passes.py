@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,9 @@ def _guarded(node: Node, missing: bool, bound: float = MAX) -> Node:
 def example(model: str) -> Graph:
     """Two numbers, imputed and scaled, and two one-hot encoded categories, in front of a linear model or a forest."""
     x, words = Input(kind=NUMBER, columns=(0, 1)), Input(kind=CATEGORY, columns=(2, 3))
-    node = FillMissing(inputs=(_guarded(x, True),), sentinel=float("nan"), fill=(38.0, 40.5), origin="model.impute")
+    node: Node = FillMissing(
+        inputs=(_guarded(x, True),), sentinel=float("nan"), fill=(38.0, 40.5), origin="model.impute"
+    )
     node = Subtract(inputs=(_guarded(node, True),), value=np.array([40.0, 2.5]), origin="model.scale")
     node = Divide(inputs=(node,), value=np.array([-12.5, 0.25]), origin="model.scale")
     tables = (("clerk", "nurse", float("nan")), ("Bern", "Oslo"))
@@ -132,7 +135,7 @@ def branching_graphs(draw):
     numbers, words = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     x = Input(kind=NUMBER, columns=tuple(range(numbers)))
     c = Input(kind=CATEGORY, columns=tuple(range(numbers, numbers + words)))
-    block = x
+    block: Node = x
     if draw(st.booleans()):
         wide = [np.full(numbers, v) for v in (-1e6, 1e6)]
         block = Guard(inputs=(block,), low=wide[0], high=wide[1], missing=rng.random(numbers) < 0.5)
@@ -217,8 +220,9 @@ def test_scaler_in_front_of_a_linear_model_becomes_one_affine_and_then_none():
     assert [type(n) for n in fused.nodes()] == [Input, Affine, Linear]
     folded = FOLD_AFFINE_INTO_LINEAR.run(fused).graph
     assert [type(n) for n in folded.nodes()] == [Input, Linear]
-    np.testing.assert_allclose(folded.nodes()[1].weights, [[1 / 3, 4.0]])
-    np.testing.assert_allclose(folded.nodes()[1].bias, [0.25 - 1 / 3 - 8.0])
+    linear: Any = folded.nodes()[1]
+    np.testing.assert_allclose(linear.weights, np.array([[1 / 3, 4.0]]))
+    np.testing.assert_allclose(linear.bias, np.array([0.25 - 1 / 3 - 8.0]))
 
 
 @pytest.mark.parametrize("reader", ["rank", "cast", "answer", "guard", "both"])
@@ -252,7 +256,7 @@ def test_scale_that_has_no_finite_reciprocal_is_left_alone(value):
 def test_affines_in_a_row_become_one():
     x = Input(kind=NUMBER, columns=(0, 1))
     ops = [(Multiply, 2.0), (Add, 1.0), (Multiply, -3.0), (Subtract, 5.0)]
-    node = x
+    node: Any = x
     for kind, value in ops:
         node = kind(inputs=(node,), value=np.full(2, value))
     fused = FUSE_AFFINE.run(_graph(_linear(node))).graph

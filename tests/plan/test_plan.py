@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_plan_that_reads_a_later_node_is_refused():
 
 def test_plan_that_doubles_its_width_without_end_is_refused():
     graph = zoo_graph("scale/standard")
-    nodes = [{"op": "Input", "inputs": [], "fields": {"kind": "number", "columns": [0]}, "origin": ""}]
+    nodes: list[Any] = [{"op": "Input", "inputs": [], "fields": {"kind": "number", "columns": [0]}, "origin": ""}]
     nodes += [{"op": "Concat", "inputs": [i, i], "fields": {"layout": "dense"}, "origin": ""} for i in range(60)]
     outputs = [{"name": "transform", "form": "matrix", "nodes": [60], "labels": []}]
     plan = json.dumps({"nodes": nodes, "outputs": outputs}).encode()
@@ -175,7 +176,7 @@ def test_right_children_follow_from_where_the_leaves_are(shape):
     expected = np.zeros(trees.nodes, dtype=np.int32)
     # The plain way: walk each tree with a stack of inner nodes that wait for their right child.
     for root, end in zip(trees.roots.tolist(), trees.ends.tolist(), strict=True):
-        waiting = []
+        waiting: list[int] = []
         for i in range(root, end):
             if i > root and not inner[i - 1]:
                 expected[waiting.pop()] = i

@@ -8,6 +8,7 @@ import pickle
 import threading
 import warnings
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,8 +64,8 @@ def parts(answer) -> list:
     return answer if isinstance(answer, list) else [answer]
 
 
-def dense(part) -> np.ndarray:
-    return part.toarray() if sparse.issparse(part) else np.asarray(part)
+def dense(part: Any) -> np.ndarray:
+    return part.toarray() if hasattr(part, "toarray") else np.asarray(part)
 
 
 def first(rows, count: int):
@@ -86,7 +87,7 @@ def test_batch_answers_have_the_shapes_dtypes_and_values_of_the_original(name: s
         assert isinstance(expected, list) == isinstance(got, list)
         for one, other, limit in zip(parts(expected), parts(got), limits(zoo_graph(name), method, rows), strict=True):
             assert sparse.issparse(one) == sparse.issparse(other)
-            if sparse.issparse(one):
+            if hasattr(one, "format"):
                 assert one.format == other.format == "csr" and one.nnz == other.nnz
             assert one.shape == other.shape
             # Numbers that pass through untouched are doubles here, whatever the frame held them in.
@@ -112,13 +113,13 @@ def test_one_row_is_answered_with_scalars_equal_to_the_batch(name: str):
         batch = getattr(model, method)(rows)
         for i, record in enumerate(records(rows)):
             plain = list(record.values())
-            singles = [getattr(model, method)(r) for r in (record, plain, tuple(plain))]
+            singles: list[Any] = [getattr(model, method)(r) for r in (record, plain, tuple(plain))]
             frame = getattr(model, method)(rows.iloc[[i]] if isinstance(rows, pd.DataFrame) else rows[[i]])
             for k, part in enumerate(parts(batch)):
                 expected = np.asarray(dense(part)[i], dtype=dense(part).dtype)
-                kinds = str | int | float | bool | list | None
+                single: Any
                 for single in singles:
-                    assert isinstance(single, kinds) and not isinstance(single, np.generic)
+                    assert not isinstance(single, np.generic | np.ndarray)
                     answer = single[k] if isinstance(batch, list) else single
                     _close(expected, np.array(answer, dtype=object if expected.dtype == object else None))
                 _close(expected, np.asarray(dense(parts(frame)[k])[0], dtype=expected.dtype))
@@ -242,7 +243,7 @@ def test_threads_share_a_model(name):
     method = getattr(model, model.outputs[0])
     singles = records(first(rows, 12))
     expected, alone = [dense(p) for p in parts(method(rows))], [method(r) for r in singles]
-    wrong = []
+    wrong: list[Any] = []
 
     def hammer(k: int) -> None:
         for i in range(25):
