@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slimml.measure.report import Timing
+from slimml.measure.report import Footprint, Timing
 from slimml.options import TIE, Exactness, Goal
 from slimml.parity.report import ParityReport
 
@@ -18,6 +18,7 @@ class CandidateReport:
 
     `refused`    why there is no such candidate, or None
     `timing`     None where it was not timed
+    `footprint`  what starting it in a fresh process takes; None where nobody looked
     `lost`       why it was not chosen, in a sentence; "" for the winner
     """
 
@@ -26,6 +27,7 @@ class CandidateReport:
     refused: str | None = None
     parity: ParityReport | None = None
     timing: Timing | None = None
+    footprint: Footprint | None = None
     chosen: bool = False
     lost: str = ""
     notes: list[str] = field(default_factory=list)
@@ -44,6 +46,7 @@ class CandidateReport:
             "refused": self.refused,
             "parity": self.parity.to_json() if self.parity is not None else None,
             **timing,
+            "footprint": self.footprint.to_json() if self.footprint is not None else None,
             "chosen": self.chosen,
             "lost": self.lost,
             "notes": self.notes,

@@ -22,6 +22,7 @@ from slimml.ingest.read import Ingested, read
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.text import fingerprint
+from slimml.measure.footprint import footprint
 from slimml.measure.latency import measure_all
 from slimml.measure.report import Timing
 from slimml.options import GOLDEN_ROWS, MEASURE_SECONDS, Exactness, Goal, ShrinkOptions
@@ -245,6 +246,9 @@ def _measure(made: Mapping[str, Any], result: ShrinkResult, rows: RawRows, origi
     timed = measure_all(models, rows.records(), rows.batch(), method=method, seconds=MEASURE_SECONDS)
     for name, timing in timed.items():
         reports[name].timing = timing
+    for name, report in reports.items():
+        if isinstance(made[name], Candidate):
+            report.footprint = footprint(made[name].written.data, rows.records(1)[0], method=method, runs=2)
     theirs = original.timing(rows, method, MEASURE_SECONDS)
     if theirs is not None:
         result.source.timing = Timing.from_json(theirs)

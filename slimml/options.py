@@ -15,6 +15,9 @@ BACKENDS = ("portable", "native", "onnx", "treelite", "hummingbird")
 # `Exactness.ROUNDING`: |error| <= ROUNDING_EPS * eps * the sum of the |terms| that were added, carried through the
 # steps that follow. DESIGN §7; Higham, Accuracy and Stability of Numerical Algorithms, §3.1.
 ROUNDING_EPS = 4.0
+# An error within this share of the largest answer, with no label changed beyond its margin, is drift (APPROXIMATE), as
+# of a float32 backend; a larger one is a difference.
+APPROXIMATE_DRIFT = 1e-3
 # Two candidates closer than this are a tie, and the smaller one wins.
 TIE = 0.05
 # Seconds for which each candidate is timed.

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from slimml.options import APPROXIMATE_DRIFT
 from slimml.parity.answers import Answer, Answers
 from slimml.parity.report import VERDICTS, Seam, SeamReport, Verdict, Worst
 
 # Per output and block: the largest error that rounding explains, or, for labels, whether a change is explained.
 Bounds = Mapping[str, tuple[np.ndarray | None, ...]]
 
-# float32 drift of a converter stays below this share of the largest answer; beyond, answers are other answers.
-DRIFT = 1e-3
 _QUANTILES = (0.5, 0.99, 0.999, 1.0)
 
 
@@ -101,11 +100,13 @@ def _numbers(name: str, one: np.ndarray, other: np.ndarray, limit: np.ndarray | 
     inside = same | _within(error, odd, limit)
     tally.errors.append(error.ravel())
     tally.nan_mismatches += int((odd & ~inside).sum())
-    tally.max_abs, tally.max_rel = max(tally.max_abs, _top(error)), max(tally.max_rel, _top(share))
+    # Beyond 2**53 a double does not even resolve units: how far off it is, only the relative error says.
+    tally.max_abs = max(tally.max_abs, _top(error[np.abs(x) <= 2.0**53]))
+    tally.max_rel = max(tally.max_rel, _top(share))
     verdict: Verdict = "bitwise" if same.all() else "rounding"
     if not inside.all():
         scale = np.abs(x[both]).max(initial=0.0)
-        drift = not odd[~inside].any() and bool((error[~inside] <= DRIFT * scale).all())
+        drift = not odd[~inside].any() and bool((error[~inside] <= APPROXIMATE_DRIFT * scale).all())
         verdict = "approximate" if drift else "different"
     if tally.add(verdict, name) and verdict != "bitwise":
         rank = np.where(inside, error, np.inf if odd.any() else error.max(initial=0.0) + error)

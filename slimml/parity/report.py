@@ -33,7 +33,7 @@ class SeamReport:
     """One comparison of answers.
 
     `output`            the method that is furthest off
-    `max_abs, max_rel`  largest errors of cells that are finite on both sides
+    `max_abs, max_rel`  largest errors of cells that are finite on both sides (absolute: of answers up to 2**53)
     `quantiles`         of |error|, over all cells of numbers: keys "0.5", "0.99", "0.999", "1"
     `nan_mismatches`    cells that are NaN or infinite on one side, or differ in which
     `label_mismatches`  labels (and other cells that are no numbers) that changed

@@ -49,7 +49,7 @@ def example(model: str) -> Graph:
     node: Node = FillMissing(
         inputs=(_guarded(x, True),), sentinel=float("nan"), fill=(38.0, 40.5), origin="model.impute"
     )
-    node = Subtract(inputs=(_guarded(node, True),), value=np.array([40.0, 2.5]), origin="model.scale")
+    node = Subtract(inputs=(_guarded(node, True),), value=np.array([40.0, 1.5]), origin="model.scale")
     node = Divide(inputs=(node,), value=np.array([-12.5, 0.25]), origin="model.scale")
     tables = (("clerk", "nurse", float("nan")), ("Bern", "Oslo"))
     codes = Lookup(inputs=(words,), tables=tables, refuse=(False, False), origin="model.encode")
@@ -297,3 +297,13 @@ def test_error_inside_a_pass_is_never_swallowed():
 
     with pytest.raises(ZeroDivisionError):
         run_passes(_graph(Input(kind=NUMBER, columns=(0, 1))), [Pass("fail", Exactness.BITWISE, fail)])
+
+
+def test_column_far_from_zero_in_units_of_its_scale_is_not_fused():
+    # A year: (2000 - 2000.5) / 2 keeps all its digits, 2000 * 0.5 - 1000.25 loses ten bits of them.
+    x = Input(kind=NUMBER, columns=(0,))
+    centred = Subtract(inputs=(x,), value=np.array([2000.5]))
+    graph = _graph(_linear(Divide(inputs=(centred,), value=np.array([2.0]))))
+    outcome = FUSE_AFFINE.run(graph)
+    assert Divide in [type(n) for n in outcome.graph.nodes()]
+    assert any("far from zero" in reason for reason in outcome.skipped)

@@ -92,7 +92,7 @@ def _initial_link(est: Record, exponential: bool, ctx: Lowerer) -> np.ndarray:
         raise ctx.unsupported(f"init=DummyClassifier(strategy={init.strategy!r}) is not handled")
     prior = np.clip(np.asarray(init.class_prior_, dtype=np.float64), _EPS, 1 - _EPS)
     if len(prior) == 2:
-        link = logit(prior[1:])
+        link = np.asarray(logit(prior[1:]))
         return 0.5 * link if exponential else link
     # MultinomialLogit.link: log(p / geometric mean), the mean as scipy.stats.gmean takes it.
     mean = np.exp(np.mean(np.log(prior[None, :]), axis=1))

@@ -20,7 +20,7 @@ class OnnxCall(Node):
     width: int
 
     def check(self) -> None:
-        require(self.inputs and 0 < self.width < 2**31, "OnnxCall needs inputs and a width")
+        require(self.inputs and 0 < self.width <= 2**24, "OnnxCall needs inputs and a width")
         dense = all(x.type.layout == "dense" and x.type.numeric for x in self.inputs)
         require(dense, "OnnxCall reads dense blocks of numbers")
 
