@@ -37,8 +37,15 @@ def rule(node: Node) -> Node | Skip | None:
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         return Skip("a folded weight is not finite")
     bare = tuple(p.inputs[0] if isinstance(p, Affine) else p for p in parts)
+    if _underflows(node.weights, weights):
+        return Skip("a folded weight is too small a number to keep all of its digits")
     source = replace(inner, inputs=bare) if isinstance(inner, Concat) else bare[0]
     return replace(node, inputs=(source,), weights=weights, bias=bias)
+
+
+def _underflows(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether folding made a subnormal number, or zero, of a weight: its relative error is then no rounding."""
+    return bool(((np.abs(after) < np.finfo(np.float64).tiny) & (before != 0) & (after != before)).any())
 
 
 PASS = Pass.local("fold-affine-into-linear", Exactness.ROUNDING, rule)

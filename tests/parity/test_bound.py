@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -82,6 +82,8 @@ def test_linear_sums_are_within_their_bound_of_the_exact_sum(x, weights, bias):
 @given(rows, weights_of, bias_of, arrays(np.float64, WIDTH, elements=numbers), st.integers(0, 2**32))
 def test_a_folded_scaler_is_within_both_bounds_of_the_steps(x, weights, bias, mean, seed):
     scale = np.random.default_rng(seed).uniform(0.01, 100, WIDTH)
+    # The pass folds no weight into a subnormal number, whose rounding error is not relative.
+    assume(not np.any((np.abs(weights / scale) < np.finfo(np.float64).tiny) & (weights != 0)))
     source = raw()
     steps = Divide(inputs=(Subtract(inputs=(source,), value=mean),), value=scale)
     folded = linear(source, weights / scale, bias - (mean / scale) @ weights.T)

@@ -307,3 +307,11 @@ def test_column_far_from_zero_in_units_of_its_scale_is_not_fused():
     outcome = FUSE_AFFINE.run(graph)
     assert Divide in [type(n) for n in outcome.graph.nodes()]
     assert any("far from zero" in reason for reason in outcome.skipped)
+
+
+def test_weight_that_would_underflow_is_not_folded():
+    affine = Affine(inputs=(Input(kind=NUMBER, columns=(0,)),), scale=np.array([1e-10]), shift=np.array([0.0]))
+    linear = Linear(inputs=(affine,), weights=np.array([[1e-300]]), bias=np.array([0.0]))
+    outcome = FOLD_AFFINE_INTO_LINEAR.run(_graph(linear))
+    assert not outcome.fired
+    assert any("too small" in reason for reason in outcome.skipped)
