@@ -10,53 +10,25 @@ Bitwise: the same rows pass, and their values are not touched.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from math import isnan
 
 import numpy as np
 
-from slimml.ir.graph import Graph, rebuilt
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import Add, Divide, FillMissing, Guard, Multiply, Subtract
 from slimml.options import Exactness
-from slimml.passes.base import Outcome, Pass, Skip
+from slimml.passes.base import Pass, Skip
 
 _FLOAT_DTYPES = {"float64": (np.float64, np.int64), "float32": (np.float32, np.int32)}
 
 
-def run(graph: Graph) -> Outcome:
-    """Move every guard inwards until none can move."""
-    fired = 0
-    while True:
-        changed, skipped = 0, Counter[str]()
-
-        def rule(node: Node, skipped: Counter[str] = skipped) -> Node:
-            nonlocal changed
-            if not isinstance(node, Guard):
-                return node
-            result = _hoisted(node)
-            if isinstance(result, Skip):
-                skipped[result.reason] += 1
-                return node
-            if result is None:
-                return node
-            changed += 1
-            return result
-
-        mapping = rebuilt(graph.nodes(), rule)
-        graph = graph.with_nodes(mapping)
-        if not changed:
-            return Outcome(graph, fired, skipped)
-        fired += changed
-
-
-PASS = Pass("hoist-guards", Exactness.BITWISE, run)
-
-
-def _hoisted(guard: Guard) -> Node | Skip | None:
+def rule(guard: Node) -> Node | Skip | None:
+    """Move a guard one op inwards; drop it where what it refuses cannot occur."""
+    if not isinstance(guard, Guard):
+        return None
     if _implied(guard):
         return guard.inputs[0]
     inner = guard.inputs[0]
@@ -220,3 +192,6 @@ def _key(x: np.ndarray, whole: type) -> np.ndarray:
 def _float(key: np.ndarray, kind: type) -> np.ndarray:
     magnitude = np.abs(key).view(kind)
     return np.asarray(np.where(key < 0, -magnitude, magnitude), dtype=kind)
+
+
+PASS = Pass.local("hoist-guards", Exactness.BITWISE, rule)
