@@ -13,29 +13,24 @@ from slimml.backends import BACKENDS
 from slimml.backends.base import Backend
 from slimml.candidates import Candidate, build, refusal
 from slimml.choice import CandidateReport, choose
-from slimml.errors import InternalError, MissingDependencyError, NoBackendError, ParityError, UsageError
+from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
 from slimml.exported import FileWriter, writer_for
-from slimml.frontends.lowerer import lower
-from slimml.ingest.live import read_live
-from slimml.ingest.names import HARMLESS
-from slimml.ingest.read import Ingested, read
+from slimml.ingest.read import Ingested
+from slimml.intake import described, graphs, ingest, reference, summary
 from slimml.ir.graph import Graph
-from slimml.ir.node import MalformedGraphError
 from slimml.ir.text import fingerprint
 from slimml.measure.footprint import footprint
 from slimml.measure.latency import measure_all
 from slimml.measure.report import Timing
 from slimml.options import GOLDEN_ROWS, MEASURE_SECONDS, Exactness, Goal, ShrinkOptions
 from slimml.parity.inputs import trial_rows
-from slimml.parity.process import open_reference
-from slimml.parity.reference import LiveReference, NoReference, Reference
+from slimml.parity.reference import Reference
 from slimml.parity.rows import RawRows
 from slimml.parity.seams import Checker
-from slimml.passes import PASSES
-from slimml.passes.runner import PassReport, run_passes
-from slimml.result import ReferenceReport, ShrinkResult, SourceReport, VerifyResult
+from slimml.passes.runner import PassReport
+from slimml.result import ReferenceReport, ShrinkResult, VerifyResult
 from slimml.runtime import golden, load
-from slimml.sample import Sample, read_expected, read_sample
+from slimml.sample import read_sample
 
 Progress = Callable[[str, float | None], None]
 
@@ -81,18 +76,18 @@ def shrink(
         raise UsageError("there are no approximate passes yet", hint="Leave --max-loss and --metric out.")
     writer = writer_for(out, options)
     say("reading the model", 0.0)
-    source = _ingest(model, select)
+    source = ingest(model, select)
     sample = read_sample(source.root, data, target, schema)
     say("lowering", 0.1)
-    fresh, final, passes = _graphs(source, sample, options)
-    with closing(_reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
+    fresh, final, passes = graphs(source, sample, options)
+    with closing(reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
         say("trying rows on the original", 0.2)
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
-        result = ShrinkResult(_described(model, source), _summary(original), [], passes, list(source.warnings))
+        result = ShrinkResult(described(model, source), summary(original), [], passes, list(source.warnings))
         made = _candidates(final, options, writer, source, passes, checker, result, say)
         say("measuring", 0.8)
         _measure(made, result, checker.timing_rows, original)
-    result.reference = _summary(original, checker)
+    result.reference = summary(original, checker)
     if result.reference.how == "none":
         result.warnings.append(result.reference.sentence)
     winner = choose(result.candidates, options.goal, _allowed(options))
@@ -126,62 +121,17 @@ def verify(
         replayed = golden.replay(opened)
         said = ReferenceReport("golden", None, f"compared with the artifact's own {replayed.rows} golden rows")
         return VerifyResult(replayed.within(opened.manifest.exactness), said, golden=replayed)
-    source = _ingest(model, select)
+    source = ingest(model, select)
     sample = read_sample(source.root, data, None, None)
     options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")
-    fresh, final, _ = _graphs(source, sample, options)
-    with closing(_reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
+    fresh, final, _ = graphs(source, sample, options)
+    with closing(reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         parity = checker.check(opened, opened.graph)
-        said = _summary(original, checker)
+        said = summary(original, checker)
     warnings = [*source.warnings, *([said.sentence] if said.how == "none" else [])]
     ok = parity.exactness is not None and parity.exactness <= Exactness.ROUNDING
     return VerifyResult(ok, said, parity=parity, warnings=warnings)
-
-
-def _ingest(model: Any, select: str | None) -> Ingested:
-    if isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
-        return read(model if isinstance(model, str | os.PathLike) else bytes(model), select=select)
-    return read_live(model, select=select)
-
-
-def _graphs(source: Ingested, sample: Sample, options: ShrinkOptions) -> tuple[Graph, Graph, list[PassReport]]:
-    try:
-        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains)
-    except MalformedGraphError as error:
-        raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
-    final, passes = run_passes(fresh, PASSES, options.allowed)
-    return fresh, final, passes
-
-
-def _reference(
-    model: Any,
-    source: Ingested,
-    sample: Sample,
-    fresh: Graph,
-    trust: bool,
-    expected: str | os.PathLike[str] | None,
-    python: str | None,
-) -> Reference:
-    """The original, in the first way that is open: given answers, the live object, a process of its own, or none."""
-    if expected is not None:
-        rows = sample.rows(fresh.schema)
-        if rows is None:
-            raise UsageError("--expected holds answers to the rows of --data, which is not given")
-        return read_expected(expected, rows, fresh)
-    if not isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
-        return LiveReference(_selected(model, select=source.path))
-    unknown = [i.path for i in source.imports if i.verdict != HARMLESS]
-    if not source.versions:
-        return NoReference("the file does not say which release of which library wrote it")
-    given = bytes(model) if isinstance(model, bytearray | memoryview) else model
-    return open_reference(given, source.versions, unknown, select=source.path, trust=trust, python=python)
-
-
-def _selected(model: Any, select: str) -> Any:
-    from slimml.parity.worker import follow
-
-    return follow(model, select) if select else model
 
 
 def _candidates(
@@ -295,17 +245,6 @@ def _nothing(result: ShrinkResult, options: ShrinkOptions) -> ParityError | NoBa
     )
     error.result = result
     return error
-
-
-def _described(model: Any, source: Ingested) -> SourceReport:
-    path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
-    return SourceReport(path, source.bytes, source.format, source.versions)
-
-
-def _summary(original: Reference, checker: Checker | None = None) -> ReferenceReport:
-    if checker is not None and checker.failed:
-        return ReferenceReport("none", original.library_version, f"not compared with the original: {checker.failed}")
-    return ReferenceReport(original.how, original.library_version, original.sentence)
 
 
 def _provenance(source: Ingested, passes: list[PassReport], graph: Graph) -> dict[str, Any]:

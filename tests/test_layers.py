@@ -20,6 +20,7 @@ STEPS = (
     ("__init__", "__main__"),
     ("cli",),
     ("driver",),
+    ("intake",),
     ("candidates", "exported", "result", "sample"),
     ("choice",),
     ("parity", "measure"),

@@ -1,0 +1,83 @@
+"""The model that came in: its Records, what they mean, and the original to compare with."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from slimml.errors import InternalError, UsageError
+from slimml.frontends.lowerer import lower
+from slimml.ingest.live import read_live
+from slimml.ingest.names import is_harmless
+from slimml.ingest.read import Ingested, read
+from slimml.ir.graph import Graph
+from slimml.ir.node import MalformedGraphError
+from slimml.options import ShrinkOptions
+from slimml.parity.process import open_reference
+from slimml.parity.reference import LiveReference, NoReference, Reference
+from slimml.parity.seams import Checker
+from slimml.parity.worker import follow
+from slimml.passes import PASSES
+from slimml.passes.runner import PassReport, run_passes
+from slimml.result import ReferenceReport, SourceReport
+from slimml.sample import Sample, read_expected
+
+_BYTES = (bytes, bytearray, memoryview)
+_FILES = (str, os.PathLike, *_BYTES)
+
+
+def ingest(model: Any, select: str | None) -> Ingested:
+    """The Records of a path, of the bytes of a file, or of a live estimator. Raises IngestError, UsageError."""
+    if isinstance(model, _FILES):
+        return read(bytes(model) if isinstance(model, _BYTES) else model, select=select)
+    return read_live(model, select=select)
+
+
+def graphs(source: Ingested, sample: Sample, options: ShrinkOptions) -> tuple[Graph, Graph, list[PassReport]]:
+    """What a model means as its frontends say it, the same after the passes, and what each pass did.
+
+    Raises UnsupportedModelError; InternalError where a frontend or a pass contradicts itself.
+    """
+    try:
+        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains)
+    except MalformedGraphError as error:
+        raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
+    final, passes = run_passes(fresh, PASSES, options.allowed)
+    return fresh, final, passes
+
+
+def reference(
+    model: Any,
+    source: Ingested,
+    sample: Sample,
+    fresh: Graph,
+    trust: bool,
+    expected: str | os.PathLike[str] | None,
+    python: str | None,
+) -> Reference:
+    """The original, in the first way that is open: given answers, the live object, a process of its own, or none."""
+    if expected is not None:
+        rows = sample.rows(fresh.schema)
+        if rows is None:
+            raise UsageError("--expected holds answers to the rows of --data, which is not given")
+        return read_expected(expected, rows, fresh)
+    if not isinstance(model, _FILES):
+        return LiveReference(follow(model, source.path) if source.path else model)
+    if not source.versions:
+        return NoReference("the file does not say which release of which library wrote it")
+    given = bytes(model) if isinstance(model, _BYTES) else model
+    unknown = is_harmless(source.imports)
+    return open_reference(given, source.versions, unknown, select=source.path, trust=trust, python=python)
+
+
+def described(model: Any, source: Ingested) -> SourceReport:
+    """What the report says of the file."""
+    path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
+    return SourceReport(path, source.bytes, source.format, source.versions)
+
+
+def summary(original: Reference, checker: Checker | None = None) -> ReferenceReport:
+    """What the report says of the original; of one that broke down while `checker` asked it, that there was none."""
+    if checker is not None and checker.failed:
+        return ReferenceReport("none", original.library_version, f"not compared with the original: {checker.failed}")
+    return ReferenceReport(original.how, original.library_version, original.sentence)
