@@ -41,6 +41,7 @@ types: $(VENV)/installed-all,test,dev
 
 bench: $(VENV)/installed-all,test
 	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.decode
 
 fuzz: $(VENV)/installed-$(TEST_SET)
 	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m hypothesis $(PYTEST_ARGS)

@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.pipelines import PIPELINES, build
 from tests.shared import ROOT
 
+RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("slimml", "numpy", "scipy", "scikit-learn", "pandas", "onnxruntime", "treelite")
 
 
@@ -29,14 +30,14 @@ def shrink(name: str) -> dict[str, Any]:
     built = build(name)
     command = [sys.executable, "-m", "slimml", "shrink", built.path.name, "-o", f"{name}.slim"]
     command += ["--data", built.csv.name, "--json", "-"]
-    done = subprocess.run(command, cwd=built.path.parent, env=_environment(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=built.path.parent, env=environment(), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"benchmarks: {name}: slimml shrink ended with {done.returncode}\n{done.stderr}")
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The command must find slimml where it is not installed, too."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Shrink the pipelines that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Shrink the benchmark pipelines.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PIPELINES))
-    parser.add_argument("-o", type=Path, dest="out", default=ROOT / "benchmarks" / "results" / "shrink.json")
+    parser.add_argument("-o", type=Path, dest="out", default=RESULTS / "shrink.json")
     options = parser.parse_args(arguments)
     reports = {}
     for name in options.names or PIPELINES:

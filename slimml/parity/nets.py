@@ -52,7 +52,8 @@ def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tupl
     """
     old, new = forests(before), forests(after)
     if len(old) != len(new):
-        return [], f"{len(old)} forests became {len(new)}"
+        inside = "they run inside of another engine, which only whole rows reach"
+        return [], inside if not new else f"{len(old)} forests became {len(new)}"
     if not old:
         return [], ""
     mine = boundaries(before, known)
