@@ -34,6 +34,11 @@ class Candidate:
     model: Model
     golden_rows: list[dict[str, Any]]
 
+    @property
+    def data(self) -> bytes:
+        """The bytes that ship."""
+        return self.written.data
+
     def sealed(self, exactness: str, evidence: dict[str, Any]) -> Candidate:
         """The same model with its evidence and golden answers in the header: the bytes that ship, opened again."""
         answers = golden.record(self.model, self.golden_rows)

@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
 
 from slimml.artifact.files import write_whole
 from slimml.backends import BACKENDS
@@ -25,6 +27,7 @@ from slimml.measure.report import Timing
 from slimml.options import GOLDEN_ROWS, MEASURE_SECONDS, Exactness, Goal, ShrinkOptions
 from slimml.parity.inputs import trial_rows
 from slimml.parity.reference import Reference
+from slimml.parity.report import ParityReport
 from slimml.parity.rows import RawRows
 from slimml.parity.seams import Checker
 from slimml.passes.runner import PassReport
@@ -84,7 +87,8 @@ def shrink(
         say("trying rows on the original", 0.2)
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         result = ShrinkResult(described(model, source), summary(original), [], passes, list(source.warnings))
-        made = _candidates(final, options, writer, source, passes, checker, result, say)
+        job = _Job(final, options, checker, result, say)
+        made = job.candidates(source) if writer is None else job.exported(writer)
         say("measuring", 0.8)
         _measure(made, result, checker.timing_rows, original)
     result.reference = summary(original, checker)
@@ -134,42 +138,58 @@ def verify(
     return VerifyResult(ok, said, parity=parity, warnings=warnings)
 
 
-def _candidates(
-    graph: Graph,
-    options: ShrinkOptions,
-    writer: FileWriter | None,
-    source: Ingested,
-    passes: list[PassReport],
-    checker: Checker,
-    result: ShrinkResult,
-    say: Callable[[str, float | None], None],
-) -> dict[str, Any]:
-    """Every candidate that its backend does not refuse, compared; reports go to `result`."""
-    made: dict[str, Any] = {}
-    if writer is not None:
-        say(f"{writer.name}: compiling and comparing", 0.3)
-        report = CandidateReport(backend=writer.name, refused=writer.refusal(graph))
-        result.candidates.append(report)
-        if report.refused is None:
-            made[writer.name] = writer.build(graph)
-            report.bytes = len(made[writer.name].data)
-            report.parity = writer.checker(checker).check(made[writer.name])
-            report.notes += made[writer.name].notes
+class Made(Protocol):
+    """What may ship: its bytes, and the model that they open to."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def model(self) -> Any: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    """What every candidate of one run shares."""
+
+    graph: Graph
+    options: ShrinkOptions
+    checker: Checker
+    result: ShrinkResult
+    say: Progress
+
+    def exported(self, writer: FileWriter) -> dict[str, Made]:
+        """The file for another runtime, compared; its report goes to the result."""
+        self.say(f"{writer.name}: compiling and comparing", 0.3)
+        report = CandidateReport(backend=writer.name, refused=writer.refusal(self.graph))
+        self.result.candidates.append(report)
+        if report.refused is not None:
+            return {}
+        made = writer.build(self.graph)
+        report.bytes, report.notes = len(made.data), list(made.notes)
+        report.parity = writer.checker(self.checker).check(made)
+        return {writer.name: made}
+
+    def candidates(self, source: Ingested) -> dict[str, Made]:
+        """An artifact of every backend that does not refuse, compared; the reports go to the result."""
+        made: dict[str, Made] = {}
+        provenance = _provenance(source, self.result.passes, self.graph)
+        rows = trial_rows(self.checker.fresh, None, count=64).good.records(GOLDEN_ROWS)
+        wanted = _backends(self.options.backend)
+        for i, each in enumerate(wanted):
+            self.say(f"{each.name}: compiling and comparing", 0.3 + 0.5 * i / len(wanted))
+            refused = refusal(each, self.graph, asked=self.options.backend == each.name)
+            report = CandidateReport(backend=each.name, refused=refused)
+            self.result.candidates.append(report)
+            if refused is None:
+                made[each.name] = self._compared(build(each, self.graph, self.options, provenance, rows), report)
         return made
-    provenance = _provenance(source, passes, graph)
-    rows = trial_rows(checker.fresh, None, count=64).good.records(GOLDEN_ROWS)
-    wanted = _backends(options.backend)
-    for i, each in enumerate(wanted):
-        say(f"{each.name}: compiling and comparing", 0.3 + 0.5 * i / len(wanted))
-        report = CandidateReport(backend=each.name, refused=refusal(each, graph, asked=options.backend == each.name))
-        result.candidates.append(report)
-        if report.refused is None:
-            candidate = build(each, graph, options, provenance, rows)
-            report.parity = checker.check(candidate.model, candidate.model.graph)
-            if report.exactness is not None:
-                candidate = candidate.sealed(report.exactness.label, _evidence(report))
-            made[each.name], report.bytes = candidate, candidate.written.size
-    return made
+
+    def _compared(self, candidate: Candidate, report: CandidateReport) -> Candidate:
+        report.parity = self.checker.check(candidate.model, candidate.model.graph)
+        if report.exactness is not None:
+            candidate = candidate.sealed(report.exactness.label, _evidence(report.parity))
+        report.bytes = len(candidate.data)
+        return candidate
 
 
 def _backends(asked: str) -> list[Backend]:
@@ -186,7 +206,7 @@ def _backends(asked: str) -> list[Backend]:
     return wanted
 
 
-def _measure(made: Mapping[str, Any], result: ShrinkResult, rows: RawRows, original: Reference) -> None:
+def _measure(made: Mapping[str, Made], result: ShrinkResult, rows: RawRows, original: Reference) -> None:
     """Time what may be chosen, in turns, on rows whose answers were checked before; and the original."""
     reports = {r.backend: r for r in result.candidates if r.backend in made and r.exactness is not None}
     if not reports or not len(rows):
@@ -198,13 +218,13 @@ def _measure(made: Mapping[str, Any], result: ShrinkResult, rows: RawRows, origi
         reports[name].timing = timing
     for name, report in reports.items():
         if isinstance(made[name], Candidate):
-            report.footprint = footprint(made[name].written.data, rows.records(1)[0], method=method, runs=2)
+            report.footprint = footprint(made[name].data, rows.records(1)[0], method=method, runs=2)
     theirs = original.timing(rows, method, MEASURE_SECONDS)
     if theirs is not None:
         result.source.timing = Timing.from_json(theirs)
 
 
-def _outputs(made: Mapping[str, Any]) -> tuple[str, ...]:
+def _outputs(made: Mapping[str, Made]) -> tuple[str, ...]:
     outputs: tuple[str, ...] = next(iter(made.values())).model.outputs
     return outputs
 
@@ -216,18 +236,11 @@ def _allowed(options: ShrinkOptions) -> Exactness:
     return options.allowed
 
 
-def _ship(result: ShrinkResult, winner: CandidateReport, made: Any, out: str | os.PathLike[str] | None) -> None:
-    data = made.written.data if isinstance(made, Candidate) else made.data
+def _ship(result: ShrinkResult, winner: CandidateReport, made: Made, out: str | os.PathLike[str] | None) -> None:
     if out is not None:
-        write_whole(out, data)
+        write_whole(out, made.data)
         result.path = os.fspath(out)
-    result.chosen, result.artifact, result.sha256 = winner.backend, data, _sha256(data)
-
-
-def _sha256(data: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()
+    result.chosen, result.artifact, result.sha256 = winner.backend, made.data, sha256(made.data).hexdigest()
 
 
 def _nothing(result: ShrinkResult, options: ShrinkOptions) -> ParityError | NoBackendError:
@@ -257,12 +270,12 @@ def _provenance(source: Ingested, passes: list[PassReport], graph: Graph) -> dic
     }
 
 
-def _evidence(report: CandidateReport) -> dict[str, Any]:
-    assert report.parity is not None
-    value = report.parity.to_json()
-    # Seconds are a clock reading, which no artifact holds.
-    kept = ("seam", "rows", "max_abs", "max_rel", "label_mismatches", "verdict", "reference", "sentences")
-    return {k: value[k] for k in kept}
+def _evidence(parity: ParityReport) -> dict[str, Any]:
+    """What parity found, without clock readings (they are not of the model) and without any row (they may be the
+    user's).
+    """
+    value = parity.to_json()
+    return {k: value[k] for k in ("seam", "rows", "max_abs", "max_rel", "label_mismatches", "verdict", "reference")}
 
 
 def _silent(what: str, share: float | None) -> None:

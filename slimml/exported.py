@@ -23,7 +23,7 @@ _NATIVE = (".slim", "")
 
 
 class FileWriter(Protocol):
-    """A kind of output file."""
+    """A kind of output file for another runtime."""
 
     name: str
 
