@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
-from slimml.artifact.files import write_whole
+from slimml.artifact.files import check_writable, write_whole
 from slimml.backends import BACKENDS
 from slimml.backends.base import Backend
 from slimml.candidates import Candidate, build, refusal
@@ -33,6 +33,7 @@ from slimml.parity.seams import Checker
 from slimml.passes.runner import PassReport
 from slimml.result import ReferenceReport, ShrinkResult, VerifyResult
 from slimml.runtime import golden, load
+from slimml.runtime.predictor import Model
 from slimml.sample import read_sample
 
 Progress = Callable[[str, float | None], None]
@@ -78,6 +79,9 @@ def shrink(
     if max_loss is not None:
         raise UsageError("there are no approximate passes yet", hint="Leave --max-loss and --metric out.")
     writer = writer_for(out, options)
+    wanted = _backends(options.backend)
+    if out is not None:
+        check_writable(out)
     say("reading the model", 0.0)
     source = ingest(model, select)
     sample = read_sample(source.root, data, target, schema)
@@ -88,7 +92,7 @@ def shrink(
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         result = ShrinkResult(described(model, source), summary(original), [], passes, list(source.warnings))
         job = _Job(final, options, checker, result, say)
-        made = job.candidates(source) if writer is None else job.exported(writer)
+        made = job.candidates(source, wanted) if writer is None else job.exported(writer)
         say("measuring", 0.8)
         _measure(made, result, checker.timing_rows, original)
     result.reference = summary(original, checker)
@@ -129,6 +133,10 @@ def verify(
     sample = read_sample(source.root, data, None, None)
     options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")
     fresh, final, _ = graphs(source, sample, options)
+    apart = _apart(fresh, opened)
+    if apart:
+        said = ReferenceReport("none", None, f"not compared: the artifact is of another model, {apart}")
+        return VerifyResult(False, said, warnings=[*source.warnings, said.sentence])
     with closing(reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         parity = checker.check(opened, opened.graph)
@@ -136,6 +144,19 @@ def verify(
     warnings = [*source.warnings, *([said.sentence] if said.how == "none" else [])]
     ok = parity.exactness is not None and parity.exactness <= Exactness.ROUNDING
     return VerifyResult(ok, said, parity=parity, warnings=warnings)
+
+
+def _apart(fresh: Graph, opened: Model) -> str:
+    """Why the answers of a model and an artifact cannot be compared at all, or ""."""
+    mine, theirs = fresh.schema.names, opened.schema.names
+    if mine != theirs:
+        return f"which takes the columns {_some(theirs)} and not {_some(mine)}"
+    answers = tuple(o.name for o in fresh.outputs)
+    return "" if answers == opened.outputs else f"which answers {_some(opened.outputs)} and not {_some(answers)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 class Made(Protocol):
@@ -169,12 +190,11 @@ class _Job:
         report.parity = writer.checker(self.checker).check(made)
         return {writer.name: made}
 
-    def candidates(self, source: Ingested) -> dict[str, Made]:
-        """An artifact of every backend that does not refuse, compared; the reports go to the result."""
+    def candidates(self, source: Ingested, wanted: Sequence[Backend]) -> dict[str, Made]:
+        """An artifact of every wanted backend that does not refuse, compared; the reports go to the result."""
         made: dict[str, Made] = {}
         provenance = _provenance(source, self.result.passes, self.graph)
         rows = trial_rows(self.checker.fresh, None, count=64).good.records(GOLDEN_ROWS)
-        wanted = _backends(self.options.backend)
         for i, each in enumerate(wanted):
             self.say(f"{each.name}: compiling and comparing", 0.3 + 0.5 * i / len(wanted))
             refused = refusal(each, self.graph, asked=self.options.backend == each.name)
@@ -197,9 +217,8 @@ def _backends(asked: str) -> list[Backend]:
         return list(BACKENDS)
     wanted = [b for b in BACKENDS if b.name == asked]
     if not wanted:
-        raise NoBackendError(
-            f"this release has no {asked} backend", hint=f"It has: {', '.join(b.name for b in BACKENDS)}."
-        )
+        has = ", ".join(b.name for b in BACKENDS)
+        raise UsageError(f"this release has no {asked} backend yet", hint=f"It has: {has}.")
     missing = wanted[0].missing()
     if missing:
         raise MissingDependencyError(f"the {asked} backend cannot run: {missing}")

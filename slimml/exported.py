@@ -43,7 +43,7 @@ def writer_for(out: str | os.PathLike[str] | None, options: ShrinkOptions) -> Fi
     if ending in _NATIVE:
         return None
     if ending != ".onnx":
-        raise UsageError(f"cannot write a {ending} file", hint="-o takes a name that ends in .slim or .onnx.")
+        raise UsageError(f"cannot write a {ending} file", hint="This release writes .slim and .onnx.")
     if options.backend not in ("auto", "onnx"):
         raise UsageError(f"--backend {options.backend} does not write .onnx files", hint="Leave --backend out.")
     return OnnxWriter()

@@ -19,9 +19,8 @@ def write_whole(path: str | os.PathLike[str], parts: Buffer | Iterable[Buffer]) 
     A symbolic link is followed, and the permissions are those the umask gives to a new file. Raises UsageError (from
     the OSError) where the file cannot be written; the existing one is untouched then, and no temporary file stays.
     """
+    check_writable(path)
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise UsageError(f"{os.fspath(path)} is not a regular file", hint="name a file to write")
     temporary = target.parent / f".slimml-{secrets.token_hex(8)}.tmp"
     try:
         _write_new(temporary, [parts] if isinstance(parts, (bytes, memoryview)) else parts)
@@ -34,6 +33,18 @@ def write_whole(path: str | os.PathLike[str], parts: Buffer | Iterable[Buffer]) 
             raise UsageError(f"cannot write {os.fspath(path)}: {error.strerror or error}", hint=hint) from error
         raise
     _sync_folder(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the UsageError that `write_whole` would, where it can be known before the work that makes the content."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{os.fspath(path)} is not a regular file", hint="name a file to write")
+    if not target.parent.is_dir():
+        raise UsageError(f"cannot write {os.fspath(path)}: there is no folder {target.parent}", hint="make it first")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        hint = "check its permissions, or name a file in another folder"
+        raise UsageError(f"cannot write {os.fspath(path)}: the folder {target.parent} is read-only", hint=hint)
 
 
 def _write_new(path: Path, parts: Iterable[Buffer]) -> None:

@@ -15,6 +15,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Sequence
 
+from slimml.artifact.files import check_writable
 from slimml.cli.command import Outcome, described
 from slimml.cli.documents import deliver, document
 from slimml.cli.parser import COMMANDS, parse, version
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: Namespace) -> int:
     target = getattr(args, "json", None)
+    if target not in (None, "-"):
+        check_writable(target)  # before the work, not after it
     with warnings.catch_warnings():
         if not args.debug:
             warnings.simplefilter("ignore")  # those of libraries are no message of ours

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from slimml.artifact.files import check_writable
 from slimml.cli.command import Command, Outcome
 from slimml.cli.options import DATA_FORMATS
 from slimml.errors import UsageError
@@ -40,6 +41,7 @@ def _run(args: Namespace) -> Outcome:
 
     if args.out is not None:
         ending_of(args.out)  # before the work, not after it
+        check_writable(args.out)
     model = load(args.artifact)
     answers = answer(model, _method(model, args.method), read_table(args.data))
     if args.out is not None:

@@ -59,7 +59,8 @@ def _show(found: dict[str, Any], screen: Screen) -> None:
     for sentence in dict.fromkeys([*found["warnings"], *(found["parity"] or {}).get("sentences", [])]):
         if sentence != found["reference"]["sentence"]:
             screen.line(f"note: {sentence}")
-    screen.line("the answers agree" if found["ok"] else "THE ANSWERS DIFFER")
+    if found["golden"] is not None or found["parity"] is not None:
+        screen.line("the answers agree" if found["ok"] else "THE ANSWERS DIFFER")
 
 
 def _show_parity(parity: dict[str, Any], screen: Screen) -> None:

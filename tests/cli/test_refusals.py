@@ -103,9 +103,20 @@ def test_a_missing_model_is_wrong_usage(run: Run, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_in_no_folder_is_wrong_usage(run: Run, shrunk: Shrunk, tmp_path: Path):
-    done = run("shrink", shrunk.model, "-o", tmp_path / "no" / "out.slim", "--backend", "portable")
-    assert done.code == 2 and "out.slim" in done.err
+@pytest.mark.parametrize("option", ["-o", "--json"])
+def test_an_output_that_cannot_be_written_is_wrong_usage_before_the_work(
+    option: str, run: Run, shrunk: Shrunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("slimml.driver.ingest", lambda *_: pytest.fail("the work was begun"))
+    for out in (tmp_path / "no" / "out.slim", tmp_path):
+        done = run("shrink", shrunk.model, option, out)
+        assert done.code == 2 and str(out) in done.err
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_backend_that_is_not_there_yet_is_wrong_usage(run: Run, shrunk: Shrunk, tmp_path: Path):
+    done = run("shrink", shrunk.model, "-o", tmp_path / "out.slim", "--backend", "native")
+    assert done.code == 2 and "no native backend yet" in done.err and "portable" in done.err
 
 
 @pytest.mark.parametrize("command", [["inspect"], ["verify"], ["predict"]])

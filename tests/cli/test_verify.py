@@ -45,3 +45,19 @@ def test_another_model_s_artifact_is_a_no(run: Run, shrunk: Shrunk, tmp_path: Pa
 def test_options_of_a_comparison_need_a_model(run: Run, shrunk: Shrunk):
     done = run("verify", shrunk.artifact, "--trust")
     assert done.code == 2 and "no MODEL" in done.err
+
+
+def test_an_artifact_of_another_model_is_a_no_with_its_reason(run: Run, shrunk: Shrunk, tmp_path: Path):
+    for name, word in (("logistic/binary", "columns"), ("scale/standard", "columns")):
+        (tmp_path / "other.pkl").write_bytes(pickle.dumps(zoo_model(name)[0]))
+        done = run("verify", tmp_path / "other.pkl", shrunk.artifact, "--json", "-")
+        assert (done.code, done.json["ok"], done.json["parity"]) == (1, False, None), done.err
+        assert "another model" in done.json["reference"]["sentence"] and word in done.json["reference"]["sentence"]
+
+
+def test_an_artifact_that_answers_other_methods_is_a_no(run: Run, shrunk: Shrunk, tmp_path: Path):
+    estimator, _ = zoo_model("logistic/pipeline-multinomial")
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps(estimator[:-1]))
+    done = run("verify", tmp_path / "other.pkl", shrunk.artifact)
+    assert done.code == 1 and "which answers predict" in done.out and "transform" in done.out
+    assert "THE ANSWERS DIFFER" not in done.out
