@@ -18,7 +18,7 @@ from slimml.choice import CandidateReport, choose
 from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
 from slimml.exported import FileWriter, writer_for
 from slimml.ingest.read import Ingested
-from slimml.intake import described, graphs, ingest, reference, summary
+from slimml.intake import check_python, content_of, described, graphs, ingest, reference, summary
 from slimml.ir.graph import Graph
 from slimml.ir.text import fingerprint
 from slimml.measure.footprint import footprint
@@ -52,19 +52,19 @@ def shrink(
     goal: Goal = "balanced",
     max_loss: float | None = None,
     metric: str | None = None,
-    expected: str | os.PathLike[str] | None = None,
+    expected: Any = None,
     reference_python: str | None = None,
     trust: bool = False,
     progress: Progress | None = None,
 ) -> ShrinkResult:
     """Compile a fitted pipeline, prove that it answers the same, and write the best candidate.
 
-    `model`     a path, the bytes of a file, or a live estimator
+    `model`     a path, the bytes of a file, an open file, or a live estimator
     `data`      rows: a path, a frame, an array, a list of dicts; `target`: the column of it that is no input
     `schema`    a path or dict of what is declared of the columns
     `out`       where to write: .slim, or .onnx for any ONNX Runtime
     `select`    path of the model in a file that holds several
-    `expected`  a path of the original's answers to `data`; `reference_python`: the Python that can run the original
+    `expected`  a path or frame of the original's answers to `data`; `reference_python`: the Python that can run it
     `trust`     run the original although the file names what slimml does not know
     `progress`  called with what is being done and the share of the work that is behind
 
@@ -80,9 +80,11 @@ def shrink(
         raise UsageError("there are no approximate passes yet", hint="Leave --max-loss and --metric out.")
     writer = writer_for(out, options)
     wanted = _backends(options.backend)
+    check_python(reference_python)
     if out is not None:
         check_writable(out)
     say("reading the model", 0.0)
+    model = content_of(model)
     source = ingest(model, select)
     sample = read_sample(source.root, data, target, schema)
     say("lowering", 0.1)
@@ -110,25 +112,31 @@ def shrink(
 
 def verify(
     model: Any,
-    artifact: Any,
+    artifact: Any = None,
     *,
     data: Any = None,
-    expected: str | os.PathLike[str] | None = None,
+    expected: Any = None,
     select: str | None = None,
     trust: bool = False,
     reference_python: str | None = None,
 ) -> VerifyResult:
-    """Compare an artifact with the model that it was made from; without a model (None) replay its golden rows.
+    """Compare an artifact with the model that it was made from; without a model replay its golden rows.
+
+    As on the command line, the only argument is the artifact: `verify("model.slim")`; so is `verify(None, artifact)`.
 
     Where the original cannot run, the model is read again and its meaning is compared: `reference.how` is "none".
     Raises what reading either raises. A difference is no error: `ok` is False.
     """
+    if artifact is None:
+        model, artifact = None, model
     opened = load(artifact)
     opened.check()
+    check_python(reference_python)
     if model is None:
         replayed = golden.replay(opened)
         said = ReferenceReport("golden", None, f"compared with the artifact's own {replayed.rows} golden rows")
         return VerifyResult(replayed.within(opened.manifest.exactness), said, golden=replayed)
+    model = content_of(model)
     source = ingest(model, select)
     sample = read_sample(source.root, data, None, None)
     options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")

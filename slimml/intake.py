@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 from typing import Any
 
 from slimml.errors import InternalError, UsageError
@@ -24,6 +26,19 @@ from slimml.sample import Sample, read_expected
 
 _BYTES = (bytes, bytearray, memoryview)
 _FILES = (str, os.PathLike, *_BYTES)
+
+
+def content_of(model: Any) -> Any:
+    """`model`, or the bytes of the open binary file that it is."""
+    return model.read() if isinstance(model, io.IOBase) and not isinstance(model, io.TextIOBase) else model
+
+
+def check_python(python: str | None) -> None:
+    """Raise UsageError where --reference-python names no program; one that cannot run the original is told of later."""
+    if python is not None and shutil.which(python) is None:
+        raise UsageError(
+            f"--reference-python {python} is not a program", hint="Name a Python: /path/to/venv/bin/python."
+        )
 
 
 def ingest(model: Any, select: str | None) -> Ingested:
@@ -52,7 +67,7 @@ def reference(
     sample: Sample,
     fresh: Graph,
     trust: bool,
-    expected: str | os.PathLike[str] | None,
+    expected: Any,
     python: str | None,
 ) -> Reference:
     """The original, in the first way that is open: given answers, the live object, a process of its own, or none."""

@@ -53,7 +53,7 @@ class ReferenceReport:
         return {"how": self.how, "library_version": self.library_version, "sentence": self.sentence}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ShrinkResult:
     """All that shrink() found, and the artifact.
 
@@ -75,6 +75,12 @@ class ShrinkResult:
     def load(self, threads: int | None = None, strict: bool = True) -> Model:
         """The artifact, opened by the runtime. Raises ArtifactError where there is none."""
         return load(self.artifact or b"", threads, strict)
+
+    def __repr__(self) -> str:
+        if self.artifact is None or not self.source.bytes:
+            return "<slimml result: nothing shipped>"
+        sizes = f"{self.source.bytes:,} -> {len(self.artifact):,} bytes"
+        return f"<slimml result: {self.chosen}, {sizes}, {self.reference.sentence}>"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict: the stable surface that `shrink --json` prints."""

@@ -58,21 +58,29 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Samp
             dtype = sample.table.dtypes[column]
             sample.dtypes[name] = dtype
             sample.kinds[name] = NUMBER if dtype in _NUMBERS else CATEGORY
-    for name, declared in (read_schema(schema) if schema is not None else {}).items():
+    declarations = read_schema(schema) if schema is not None else {}
+    if declarations and isinstance(record, Record):
+        names, _ = input_names(record)
+        unknown = [n for n in declarations if n not in names]
+        if unknown:
+            hint = f"It takes {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
+            raise UsageError(f"the model has no column {unknown[0]!r}", where="--schema", hint=hint)
+    for name, declared in declarations.items():
         sample.kinds[name] = declared.kind
         sample.domains[name] = declared
     return sample
 
 
-def read_expected(path: str | os.PathLike[str], rows: RawRows, graph: Graph) -> ExpectedReference:
-    """The original's answers to `rows` from a file whose columns `slimml predict` would write.
+def read_expected(answers: Any, rows: RawRows, graph: Graph) -> ExpectedReference:
+    """The original's answers to `rows` from a file or a frame whose columns `slimml predict` would write.
 
     `predict`, or `predict_proba_<class>` for each class; outputs that the file lacks are not compared. Raises
     UsageError, InputError.
     """
-    table = from_any(path)
+    table = from_any(answers)
+    where = os.fspath(answers) if isinstance(answers, str | os.PathLike) else "expected"
     if len(table) != len(rows):
-        raise InputError(f"{len(table)} answers for the {len(rows)} rows of --data", where=os.fspath(path))
+        raise InputError(f"{len(table)} answers for the {len(rows)} rows of --data", where=where)
     given: Answers = {}
     for output in graph.outputs:
         names = answer_columns(output, graph.classes)
@@ -80,8 +88,8 @@ def read_expected(path: str | os.PathLike[str], rows: RawRows, graph: Graph) -> 
             given[output.name] = (np.stack([table.columns[n] for n in names], axis=1),)
     if not given:
         wanted = ", ".join(n for o in graph.outputs[:2] for n in answer_columns(o, graph.classes))
-        raise InputError("no column is an answer of this model", where=os.fspath(path), hint=f"Expected: {wanted}.")
-    return ExpectedReference(rows, given, os.fspath(path))
+        raise InputError("no column is an answer of this model", where=where, hint=f"Expected: {wanted}.")
+    return ExpectedReference(rows, given, where)
 
 
 def answer_columns(output: Output, classes: tuple[np.ndarray, ...]) -> list[str]:
@@ -99,11 +107,11 @@ def answer_columns(output: Output, classes: tuple[np.ndarray, ...]) -> list[str]
 
 
 def _matched(names: tuple[str, ...], named: bool, table: Table) -> list[str]:
-    """The table's column for each of the model's: by name where it knows names, else by position."""
+    """The table's column for each of the model's: by name where both have names, else by position."""
     missing = [n for n in names if n not in table.columns]
     if not missing:
         return list(names)
-    if named:
+    if named and table.named:
         raise InputError(
             f"the data lack {', '.join(map(repr, missing[:5]))}{' and more' if len(missing) > 5 else ''}",
             where="--data",

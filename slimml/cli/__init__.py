@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error ends here as one message on stderr."""
     argv = sys.argv[1:] if argv is None else list(argv)
     args: Namespace | None = None
+    _open_closed_streams()
     try:
         args = parse(argv)
         code = _run(args)
@@ -115,6 +116,14 @@ def _bug_report(error: Exception) -> str:
         "  Please report it: run the same command with --debug and send what it prints, with the model if you may,\n"
         f"  and these versions: slimml {version()}, Python {platform.python_version()}, {platform.platform()}."
     )
+
+
+def _open_closed_streams() -> None:
+    # `>&-`: Python has None there, and a file that we open would get the descriptor and what libraries print to it.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _close_stdout() -> None:

@@ -26,8 +26,8 @@ Finite = Literal["all", "missing", "any"]
 
 _LARGEST = {"float64": np.finfo(np.float64).max, "float32": float(np.finfo(np.float32).max)}
 _WAYS_OUT = (
-    "Three ways out: register a lowering for it (slimml.frontends.registry.lowers), let a backend that needs the live "
-    "estimator take the whole model (--backend onnx --trust), or leave the step outside of the model."
+    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), or "
+    "leave the step outside of the model. No backend of this release takes a live estimator as it is."
 )
 
 

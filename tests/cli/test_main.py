@@ -188,6 +188,14 @@ def test_a_reader_that_leaves_early_is_no_error(shrunk: Shrunk):
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_error(closed: str, shrunk: Shrunk):
+    for option in ("--quiet", "--json=-"):
+        command = f'"{sys.executable}" -m slimml verify "{shrunk.artifact}" {option} {closed}'
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_nothing_but_the_result_where_nobody_looks_on(shrunk: Shrunk):
     done = slim("verify", shrunk.artifact)
     assert (done.returncode, done.stderr) == (0, "")
