@@ -2,8 +2,8 @@
 
     python -m benchmarks.run [NAME ...] [-o FILE]
 
-writes FILE (benchmarks/results/shrink.json): the machine, and per pipeline the answer of `slimml shrink --json`. The
-README's table is the one that is printed here.
+writes FILE (benchmarks/results/shrink.json): the machine, and per pipeline the answer of `slimml shrink --json`; and
+what one run printed. README shows that run, and the table that is printed here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,27 @@ from benchmarks.pipelines import PIPELINES, build
 from tests.shared import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
+# The run that README shows.
+SHOWN = "adult-forest"
 PACKAGES = ("slimml", "numpy", "scipy", "scikit-learn", "pandas", "onnxruntime", "treelite")
 
 
-def shrink(name: str) -> dict[str, Any]:
-    """The report of one run; names in it are relative, so that no folder of this machine is kept."""
+def shrink(name: str) -> tuple[dict[str, Any], str]:
+    """The report of one run and what it printed; names in both are relative, so that no folder of this machine is
+    kept.
+    """
     built = build(name)
-    command = [sys.executable, "-m", "slimml", "shrink", built.path.name, "-o", f"{name}.slim"]
-    command += ["--data", built.csv.name, "--json", "-"]
-    done = subprocess.run(command, cwd=built.path.parent, env=environment(), capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"benchmarks: {name}: slimml shrink ended with {done.returncode}\n{done.stderr}")
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "report.json"
+        arguments = ["shrink", built.path.name, "--data", built.csv.name, "-o", f"{name}.slim"]
+        done = subprocess.run(
+            [sys.executable, "-m", "slimml", *arguments, "--json", str(found)],
+            cwd=built.path.parent, env=environment(), capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"benchmarks: {name}: slimml shrink ended with {done.returncode}\n{done.stderr}")
+        report: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+    return report, f"$ slimml {' '.join(arguments)}\n{done.stdout}"
 
 
 def environment() -> dict[str, str]:
@@ -62,8 +71,8 @@ def _processor() -> str:
 
 
 def table(reports: dict[str, dict[str, Any]]) -> str:
-    """The runs as a Markdown table."""
-    head = ("pipeline", "pickle", "artifact", "smaller", "one row before", "frame", "dict", "backend", "parity")
+    """The runs as the Markdown table that README shows."""
+    head = ("pipeline", "pickle", "artifact", "smaller", "one row, pickle", "one row, artifact", "faster", "parity")
     lines = [head, ("---",) * len(head), *(_cells(name, report) for name, report in reports.items())]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -71,23 +80,21 @@ def table(reports: dict[str, dict[str, Any]]) -> str:
 def _cells(name: str, report: dict[str, Any]) -> tuple[str, ...]:
     before, after = report["model"]["bytes"], report["artifact"]["bytes"]
     chosen = next(c for c in report["candidates"] if c["backend"] == report["chosen"])
-    original = report["model"]["latency_us"] or {}
+    old, new = report["model"]["latency_us"]["dict"], chosen["latency_us"]["dict"]["p50"]
     return (
         name,
-        f"{before / 1e6:,.2f} MB",
-        f"{after / 1e6:,.2f} MB",
+        _bytes(before),
+        f"{_bytes(after)} ({chosen['backend']})",
         f"{before / after:,.1f}x",
-        _microseconds(original.get("frame")),
-        _microseconds(chosen["latency_us"]["frame"]),
-        _microseconds(chosen["latency_us"]["dict"]),
-        chosen["backend"],
+        f"{old / 1e3:,.1f} ms",
+        f"{new:,.0f} us",
+        f"{old / new:,.0f}x",
         chosen["parity"]["verdict"],
     )
 
 
-def _microseconds(value: Any) -> str:
-    median = value["p50"] if isinstance(value, dict) else value
-    return "" if median is None else f"{median:,.0f} us"
+def _bytes(value: float) -> str:
+    return f"{value / 1e6:,.1f} MB" if value >= 1e6 else f"{value / 1e3:,.1f} kB"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,10 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", type=Path, dest="out", default=RESULTS / "shrink.json")
     options = parser.parse_args(arguments)
     reports = {}
+    RESULTS.mkdir(parents=True, exist_ok=True)
     for name in options.names or PIPELINES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        reports[name] = shrink(name)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+        reports[name], printed = shrink(name)
+        if name == SHOWN:
+            (RESULTS / f"{name}.txt").write_text(printed, encoding="utf-8")
     options.out.write_text(json.dumps({"machine": machine(), "runs": reports}, indent=1) + "\n")
     print(table(reports))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import tomllib
@@ -10,6 +11,7 @@ import tomllib
 import pytest
 
 import slimml
+from benchmarks.run import RESULTS, SHOWN, table
 from slimml import _optional
 from tests.shared import ROOT
 
@@ -85,3 +87,11 @@ def test_no_verb_is_also_a_module():
     for verb in ("shrink", "verify", "scan", "load", "analyze"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(f"slimml.{verb}")
+
+
+def test_numbers_of_the_readme_are_those_of_the_benchmarks():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    results = json.loads((RESULTS / "shrink.json").read_text(encoding="utf-8"))
+    assert table(results["runs"]) in readme
+    shown = (RESULTS / f"{SHOWN}.txt").read_text(encoding="utf-8").strip()
+    assert shown in readme
