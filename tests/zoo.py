@@ -447,6 +447,7 @@ TREES = [
     array("tree/regression-column-target", DecisionTreeRegressor(max_depth=5, random_state=0), "amount column"),
     array("tree/regression-missing", DecisionTreeRegressor(max_depth=6, random_state=0), "amount", missing=True),
     array("tree/regression-extra", ExtraTreeRegressor(random_state=0), "amount"),
+    frame("tree/pipeline-one-leaf", make_pipeline(prepared(), DecisionTreeRegressor(random_state=0)), "constant"),
     frame("tree/pipeline", make_pipeline(prepared(), DecisionTreeClassifier(random_state=0)), "yes/no"),
     array("forest/binary", RandomForestClassifier(9, random_state=0), "binary"),
     array("forest/three", RandomForestClassifier(8, random_state=0), "three"),
@@ -519,6 +520,7 @@ HISTOGRAM_BOOSTING = [
     array("hist/binary", hist(), "binary"),
     array("hist/three", hist(max_iter=5), "words"),
     array("hist/bool", hist(max_depth=2), "bool"),
+    array("hist/one-leaf", hist(classifier=False, max_iter=2), "constant"),
     array("hist/missing", hist(), "yes/no", missing=True),
     array("hist/missing-three", hist(max_iter=4), "odd", missing=True),
     array("hist/stopped-early", hist(

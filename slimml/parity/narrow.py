@@ -20,7 +20,7 @@ def narrowed(node: Node, columns: np.ndarray) -> Node:
     """A node that computes those columns of `node`, in that order, from as few columns as may be."""
     if isinstance(node, Select):
         return narrowed(node.inputs[0], node.index[columns])
-    if isinstance(node, Concat):
+    if isinstance(node, Concat) and len(columns):  # no columns at all are of no block
         return _beside(node, columns)
     if not isinstance(node, _COLUMN_BY_COLUMN):
         return Select(inputs=(node,), index=columns)

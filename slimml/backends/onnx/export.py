@@ -72,6 +72,8 @@ def export_refusals(graph: Graph) -> list[Refusal]:
 
 def _refusal(node: Node, found: dict[int, objects.Usage]) -> Refusal | None:
     if isinstance(node, Input):
+        if not node.columns:  # a file has no other way to tell how many rows there are
+            return Refusal("an answer that reads no column", node.origin)
         return Refusal("text as an input", node.origin) if node.kind == "text" else None
     numbers = node.type.numeric and all(x.type.numeric for x in node.inputs)
     if rules.expressible(node) if numbers else objects.expressible(node, found):

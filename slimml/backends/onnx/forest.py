@@ -177,8 +177,10 @@ def _features(
 ) -> str:
     """The matrix that the ensemble reads: one column per feature, in double."""
     if not wanted:
-        first = program.op("Gather", block(reads(forest)[0]), program.constant(np.zeros(1, dtype=np.int64)), axis=1)
-        return _fixed_width(program, program.op("Cast", first, to=11), 1)
+        # Only the number of rows matters. The block may have no columns at all: a sum over none is a column too.
+        whole = program.op("Cast", block(reads(forest)[0]), to=11)
+        axis = program.constant(np.array([1], dtype=np.int64))
+        return _fixed_width(program, program.op("ReduceSum", whole, axis, keepdims=1), 1)
     groups: dict[tuple[Node, Rank | None, int], list[int]] = {}
     for number, (column, variant) in enumerate(wanted):
         source = found[column]
