@@ -73,7 +73,7 @@ def fit(x: pd.DataFrame, y: pd.Series) -> object:
             ),
         ]
     )
-    return make_pipeline(prepare, RandomForestClassifier(200, random_state=0)).fit(x, y)
+    return make_pipeline(prepare, RandomForestClassifier(100, random_state=0)).fit(x, y)
 
 
 def main(folder: Path) -> None:

@@ -143,12 +143,13 @@ class ParityReport:
         said = [] if self.how != "none" else [self.sentence]
         for seam in self.seams:
             if seam.blame:
-                said.append(f"{seam.blame} is wrong ({seam.seam} seam): {_finding(seam)}")
+                said.append(f"{seam.blame} is wrong ({seam.seam} seam): {_finding(seam)}{_doubt(seam, self.how)}")
             said += [f"{seam.seam}: {note}" for note in seam.notes]
         for net in self.nets:
             if net.faults:
                 said.append(f"{net.blame} is wrong ({net.faults} {net.net}): {net.worst}")
-            if net.skipped:
+            # Another engine's forests are not walked, ever; a pass that changed their number is news.
+            if net.skipped and (net.total or net.seam != "backend"):
                 said.append(f"{net.seam}: {net.net} checked for {net.checked:,} of {net.total:,}: {net.skipped}")
         return [*said, *self.notes]
 
@@ -165,6 +166,13 @@ class ParityReport:
             "seconds": self.seconds,
             "sentences": self.sentences(),
         }
+
+
+def _doubt(seam: SeamReport, how: str) -> str:
+    """Answers that the user gave may be of another model, or of other rows."""
+    return " (or the expected answers are not those of this model and these rows)" * (
+        how == "expected" and seam.seam == "frontend"
+    )
 
 
 def _finding(seam: SeamReport) -> str:
