@@ -21,7 +21,7 @@ class RawTable:
     """The columns of the schema, and what each turned out to be.
 
     `kinds` holds what the user's data showed, and then what the steps that read a column take it for; `domains` what
-    the user declared.
+    the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan).
     """
 
     names: tuple[str, ...]
@@ -29,6 +29,7 @@ class RawTable:
     kinds: dict[int, str] = field(default_factory=dict)
     dtypes: dict[int, str] = field(default_factory=dict)
     domains: dict[int, Domain] = field(default_factory=dict)
+    nan_only: set[int] = field(default_factory=set)
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -49,7 +50,8 @@ class RawTable:
         columns = []
         for i, name in enumerate(self.names):
             kind = self.kinds.get(i, NUMBER)
-            dtype = self.dtypes.get(i, "float64" if kind == NUMBER else "object")
+            guess = "float64" if kind == NUMBER else "str" if i in self.nan_only else "object"
+            dtype = self.dtypes.get(i, guess)
             columns.append(Column(name, kind, dtype, i in read))
         return Schema(tuple(columns), self.named)
 
@@ -86,7 +88,7 @@ class Frame:
         """
         for c in (self.columns[i] for i in at):
             if self.table.kinds.get(c) == CATEGORY:
-                self.table.dtypes.setdefault(c, "str")
+                self.table.nan_only.add(c)
 
     def floats(self, origin: str) -> Node:
         """The columns as one float64 block."""

@@ -16,8 +16,9 @@ from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output, rebuilt
 from slimml.ir.node import Node
-from slimml.ir.ops.columns import Cast, Dense, Input, Select
-from slimml.ir.ops.numeric import Guard
+from slimml.ir.ops.categories import Lookup
+from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.numeric import FillMissing, Guard
 from slimml.ir.verify import verify
 from slimml.schema import CATEGORY, NUMBER
 
@@ -218,9 +219,37 @@ def _finished(model: Model, table: RawTable) -> Graph:
                 whole = np.array_equal(index, np.arange(len(keep)))
                 new[n] = narrow if whole else Select(inputs=(narrow,), index=index, origin=n.origin)
     graph = graph.with_nodes(_substituted(graph, new))
+    table.nan_only -= _none_known(graph)
     graph = Graph(table.schema({c for x in graph.inputs() for c in x.columns}), graph.outputs, graph.classes)
     verify(graph)
     return graph
+
+
+def _none_known(graph: Graph) -> set[int]:
+    """The raw columns in which None is a category, so that it was a value of its own when the model was fitted."""
+    found = set()
+    for node in graph.nodes():
+        if isinstance(node, Lookup):
+            found |= {_raw_column(node.inputs[0], c) for c, table in enumerate(node.tables) if None in table}
+    return found - {-1}
+
+
+def _raw_column(node: Node, column: int) -> int:
+    """The raw column that a step handed on, filled or not, as a column of `node`; -1 where it was made of others."""
+    while not isinstance(node, Input):
+        if isinstance(node, Select):
+            column = int(node.index[column])
+        elif isinstance(node, Concat):
+            parts = iter(node.inputs)
+            node = next(parts)
+            while column >= node.type.width:
+                column -= node.type.width
+                node = next(parts)
+            continue
+        elif not isinstance(node, FillMissing | Guard | Cast):
+            return -1
+        node = node.inputs[0]
+    return node.columns[column]
 
 
 def _substituted(graph: Graph, new: dict[Node, Node]) -> dict[Node, Node]:

@@ -290,6 +290,15 @@ def test_none_and_nan_are_two_categories():
     agree(fit(OneHotEncoder(handle_unknown="ignore"), column.dropna(), None), column)
 
 
+def test_none_that_was_a_category_stays_one_behind_an_imputer_of_nan():
+    column = pd.DataFrame({"x": pd.Series(["a", None, "b", "b"], dtype=object)})
+    imputer = SimpleImputer(strategy="most_frequent")  # of NaN: None is a value of its own to it
+    graph = agree(fit(make_pipeline(imputer, OrdinalEncoder()), column, None), column)
+    assert graph.schema.columns[0].dtype == "object"  # so that None in a dict stays None, as in a frame of objects
+    other = graph_of(fit(make_pipeline(imputer, OrdinalEncoder()), column.dropna(), None))
+    assert other.schema.columns[0].dtype == "str"
+
+
 def test_integer_column_with_missing_values_keeps_them():
     column = pd.DataFrame({"n": pd.array([1, 2, None, 4, 2, 2], dtype="Int64"), "y": [1.0, 2, 3, 4, 5, 6]})
     estimator = fit(make_pipeline(SimpleImputer(), LinearRegression()), column, np.arange(6.0))
