@@ -26,7 +26,7 @@ _STEPS = (Add, Subtract, Multiply, Divide, Affine)
 
 # x * scale and shift cancel where a column lies far from zero in units of its scale: the error then grows by about
 # |shift|. Up to here it stays inside of what is allowed for the sum behind it.
-_MAX_SHIFT = 8.0
+MAX_SHIFT = 8.0
 
 
 def run(graph: Graph) -> Outcome:
@@ -90,7 +90,7 @@ def _affine(node: Node) -> Node | Skip | None:
         with np.errstate(over="ignore", invalid="ignore"):
             moved = np.abs(inner.shift * scale)
             scale, shift = inner.scale * scale, inner.shift * scale + shift
-        if (moved[scale != inner.scale] > _MAX_SHIFT).any():
+        if (moved[scale != inner.scale] > MAX_SHIFT).any():
             return Skip("a column lies far from zero in units of its scale, where a fused difference would cancel")
         if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
             return Skip("a fused scale or shift is not finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,10 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from slimml.errors import InternalError
+from slimml.frontends.lowerer import lower
+from slimml.ingest.read import read
 from slimml.ir.forest import Trees
-from slimml.ir.graph import Graph, Output
+from slimml.ir.graph import Graph, Output, evaluate
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
@@ -315,3 +321,15 @@ def test_weight_that_would_underflow_is_not_folded():
     outcome = FOLD_AFFINE_INTO_LINEAR.run(_graph(linear))
     assert not outcome.fired
     assert any("too small" in reason for reason in outcome.skipped)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), StandardScaler(with_std=False), MinMaxScaler()])
+def test_a_column_far_from_zero_is_not_folded_into_terms_that_cancel(scaler):
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([2.0**53 + rng.integers(0, 9, 60), rng.normal(size=60)])
+    estimator = make_pipeline(scaler, Ridge()).fit(rows, rng.normal(size=60))
+    fresh = lower(read(pickle.dumps(estimator, 5)).root)
+    final, _ = run_passes(fresh, PASSES)
+    (end,), (node,) = final.output("predict").nodes, final.inputs()
+    found: Any = evaluate([end], {node: rows[:, list(node.columns)]})[end]
+    np.testing.assert_allclose(found[:, 0], estimator.predict(rows), rtol=1e-14)
