@@ -305,6 +305,15 @@ def test_integer_column_with_missing_values_keeps_them():
     agree(estimator, column)
 
 
+def test_integer_categories_that_no_double_tells_apart_are_refused():
+    for encoder in (OneHotEncoder(), OrdinalEncoder()):
+        agree(
+            fit(encoder, pd.DataFrame({"id": 2**53 - np.arange(5)}), None), pd.DataFrame({"id": 2**53 - np.arange(5)})
+        )
+        with pytest.raises(UnsupportedEstimatorError, match="beyond 2"):
+            graph_of(fit(encoder, pd.DataFrame({"id": 2**53 + np.arange(5)}), None))
+
+
 def test_table_of_booleans_is_read_as_numbers():
     frame = pd.DataFrame({"b": LABEL.astype(bool)})
     graph = agree(fit(OneHotEncoder(handle_unknown="ignore"), frame, None), frame)

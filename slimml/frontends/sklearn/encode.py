@@ -85,6 +85,8 @@ def _lookup(tables: list[np.ndarray], x: Source, *, refuse: bool, ctx: Lowerer) 
     def coded(block: Node, at: list[int]) -> Node:
         if block.type.numeric:
             block = ctx.guard(block, "missing")
+            if any(isinstance(v, int) and int(float(v)) != v for i in at for v in plain[i]):
+                raise ctx.unsupported("categories are integers beyond 2**53, which numbers here cannot tell apart")
         chosen = tuple(plain[i] for i in at)
         return Lookup(inputs=(block,), tables=chosen, refuse=(refuse,) * len(at), origin=ctx.where)
 
