@@ -323,7 +323,8 @@ def test_weight_that_would_underflow_is_not_folded():
     assert any("too small" in reason for reason in outcome.skipped)
 
 
-@pytest.mark.parametrize("scaler", [StandardScaler(), StandardScaler(with_std=False), MinMaxScaler()])
+@pytest.mark.parametrize("scaler", [StandardScaler(), StandardScaler(with_std=False), MinMaxScaler(),
+                                    make_pipeline(StandardScaler(), StandardScaler())])  # fmt: skip
 def test_a_column_far_from_zero_is_not_folded_into_terms_that_cancel(scaler):
     rng = np.random.default_rng(0)
     rows = np.column_stack([2.0**53 + rng.integers(0, 9, 60), rng.normal(size=60)])
