@@ -329,8 +329,8 @@ TWICE = make_pipeline(RobustScaler(with_scaling=False), StandardScaler(with_std=
 @pytest.mark.parametrize("scaler", [StandardScaler(), StandardScaler(with_std=False), MinMaxScaler(), TWICE])
 def test_a_column_far_from_zero_is_not_folded_into_terms_that_cancel(scaler):
     rng = np.random.default_rng(0)
-    rows = np.column_stack([2.0**53 + 10 * rng.poisson(1, 60), rng.normal(size=60)])
-    estimator = make_pipeline(scaler, Ridge()).fit(rows, rng.normal(size=60))
+    rows = np.column_stack([2.0**53 + 10 * rng.poisson(1, 61), rng.normal(size=61)])
+    estimator = make_pipeline(scaler, Ridge()).fit(rows, rng.normal(size=61))
     fresh = lower(read(pickle.dumps(estimator, 5)).root)
     final, _ = run_passes(fresh, PASSES)
     (end,), (node,) = final.output("predict").nodes, final.inputs()
