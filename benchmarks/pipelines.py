@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sklearn
+from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -30,12 +31,17 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
 )
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.svm import SVC
+from xgboost import XGBRegressor
 
 from tests.shared import ROOT, shared_dir, why_no_shared
 
@@ -48,7 +54,9 @@ class Recipe:
 
     table: str
     target: str
-    make: Callable[[pd.DataFrame], Pipeline]
+    make: Callable[[pd.DataFrame | pd.Series], Pipeline]
+    # The one column that a text model is fitted on, as the series that a vectorizer takes.
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,9 @@ class Built:
 
     path: Path
     csv: Path
-    train_X: pd.DataFrame
+    train_X: pd.DataFrame | pd.Series
     train_y: pd.Series
-    held_out_X: pd.DataFrame
+    held_out_X: pd.DataFrame | pd.Series
     held_out_y: pd.Series
 
 
@@ -101,6 +109,25 @@ def ordinal_histogram_boosting(x: pd.DataFrame) -> Pipeline:
     return Pipeline([("prep", prepare), ("model", model)])
 
 
+def text_model(model: BaseEstimator) -> Callable[[pd.DataFrame], Pipeline]:
+    """Words and pairs of words, weighed, then the model."""
+
+    def make(_: pd.DataFrame) -> Pipeline:
+        return Pipeline([("words", TfidfVectorizer(ngram_range=(1, 2))), ("model", model)])
+
+    return make
+
+
+def stack() -> StackingClassifier:
+    """Three unlike learners, and a logistic regression that weighs what they say."""
+    members = [
+        ("forest", RandomForestClassifier(100, random_state=SEED)),
+        ("boosting", HistGradientBoostingClassifier(max_iter=100, random_state=SEED)),
+        ("linear", LogisticRegression(max_iter=1000)),
+    ]
+    return StackingClassifier(members, final_estimator=LogisticRegression(), cv=3)
+
+
 def _kinds(x: pd.DataFrame) -> tuple[list[str], list[str]]:
     numbers = x.select_dtypes("number").columns.tolist()
     return numbers, [c for c in x.columns if c not in numbers]
@@ -119,6 +146,16 @@ PIPELINES: dict[str, Recipe] = {
         impute_scale_one_hot(GradientBoostingRegressor(n_estimators=300, max_depth=5, random_state=SEED)),
     ),
     "telco-trees": Recipe("telco", "Churn", impute_scale_one_hot(ExtraTreesClassifier(300, random_state=SEED))),
+    "diamonds-xgboost": Recipe(
+        "diamonds", "price", impute_scale_one_hot(XGBRegressor(n_estimators=500, max_depth=8, random_state=SEED))
+    ),
+    "telco-lightgbm": Recipe(
+        "telco", "Churn", impute_scale_one_hot(LGBMClassifier(n_estimators=300, random_state=SEED, verbose=-1))
+    ),
+    "telco-svc": Recipe("telco", "Churn", impute_scale_one_hot(SVC())),
+    "telco-stacking": Recipe("telco", "Churn", impute_scale_one_hot(stack())),
+    "sms-logistic": Recipe("sms", "label", text_model(LogisticRegression(max_iter=1000)), text="text"),
+    "sms-bayes": Recipe("sms", "label", text_model(MultinomialNB()), text="text"),
 }
 
 
@@ -126,7 +163,7 @@ def build(name: str, cache_dir: Path | None = None) -> Built:
     """The fitted pipeline and its rows, cached. Raises FileNotFoundError without the table."""
     recipe = PIPELINES[name]
     table = read_table(recipe.table)
-    x, y = table.drop(columns=recipe.target), table[recipe.target]
+    x, y = table[recipe.text] if recipe.text else table.drop(columns=recipe.target), table[recipe.target]
     train_x, held_out_x, train_y, held_out_y = train_test_split(x, y, test_size=0.25, random_state=SEED)
     folder = cache_dir or Path(os.environ.get("SLIMML_BENCH_CACHE") or ROOT / ".bench")
     built = Built(folder / f"{name}.pkl", folder / f"{name}.csv", train_x, train_y, held_out_x, held_out_y)
@@ -148,7 +185,7 @@ def _write(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _fit(pipeline: Pipeline, x: pd.DataFrame, y: pd.Series) -> Pipeline:
+def _fit(pipeline: Pipeline, x: pd.DataFrame | pd.Series, y: pd.Series) -> Pipeline:
     model = pipeline[-1]
     if "n_jobs" in model.get_params() and not isinstance(model, LogisticRegression):
         model.set_params(n_jobs=-1)
