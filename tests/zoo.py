@@ -31,7 +31,44 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    ElasticNet,
+    ElasticNetCV,
+    GammaRegressor,
+    HuberRegressor,
+    Lars,
+    LarsCV,
+    Lasso,
+    LassoCV,
+    LassoLars,
+    LassoLarsCV,
+    LassoLarsIC,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    MultiTaskElasticNet,
+    MultiTaskElasticNetCV,
+    MultiTaskLasso,
+    MultiTaskLassoCV,
+    OrthogonalMatchingPursuit,
+    OrthogonalMatchingPursuitCV,
+    PassiveAggressiveClassifier,
+    PassiveAggressiveRegressor,
+    Perceptron,
+    PoissonRegressor,
+    QuantileRegressor,
+    RANSACRegressor,
+    Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TheilSenRegressor,
+    TweedieRegressor,
+)
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -430,6 +467,44 @@ LINEAR = [
     frame("logistic/pipeline-multinomial", make_pipeline(prepared(sparse=True), LogisticRegression()), "words"),
 ]
 
+SHRUNK = [
+    *(
+        array(f"linear-model/{type(model).__name__}", make_pipeline(StandardScaler(), model), target)
+        for target, models in {
+            "amount": [
+                ARDRegression(), BayesianRidge(), ElasticNet(), ElasticNetCV(cv=3), HuberRegressor(),
+                Lars(), LarsCV(cv=3), Lasso(), LassoCV(cv=3), LassoLars(), LassoLarsCV(cv=3), LassoLarsIC(),
+                OrthogonalMatchingPursuit(), OrthogonalMatchingPursuitCV(cv=3), QuantileRegressor(), RidgeCV(),
+                RANSACRegressor(random_state=0), TheilSenRegressor(random_state=0, max_subpopulation=50),
+                SGDRegressor(random_state=0), PassiveAggressiveRegressor(random_state=0),
+            ],
+            "two amounts": [
+                MultiTaskElasticNet(), MultiTaskElasticNetCV(cv=3), MultiTaskLasso(), MultiTaskLassoCV(cv=3)],
+            "positive": [GammaRegressor(), PoissonRegressor()],
+            "words": [
+                PassiveAggressiveClassifier(random_state=0), Perceptron(random_state=0), RidgeClassifier(),
+                RidgeClassifierCV()],
+        }.items()
+        for model in models
+    ),
+    array("linear-model/lasso-column-target", Lasso(), "amount column"),
+    array("linear-model/tweedie-identity", TweedieRegressor(power=0), "amount"),
+    array("linear-model/tweedie-log", make_pipeline(StandardScaler(), TweedieRegressor(power=1.5)), "positive"),
+    array("linear-model/tweedie-link", make_pipeline(
+        StandardScaler(), TweedieRegressor(power=1.5, link="log")), "count"),
+    array("linear-model/logistic-cv", make_pipeline(
+        StandardScaler(), LogisticRegressionCV(Cs=3, cv=3, l1_ratios=(0.0,), use_legacy_attributes=False)), "three"),
+    array("linear-model/ridge-binary", RidgeClassifier(), "yes/no"),
+    array("sgd/hinge", make_pipeline(StandardScaler(), SGDClassifier(random_state=0)), "yes/no"),
+    array("sgd/log", make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)), "binary"),
+    array("sgd/log-three", make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)), "odd"),
+    array("sgd/huber", make_pipeline(StandardScaler(), SGDClassifier(loss="modified_huber", random_state=0)), "bool"),
+    array("sgd/huber-three", make_pipeline(
+        StandardScaler(), SGDClassifier(loss="modified_huber", random_state=0)), "three"),
+    frame("sgd/sparse", make_pipeline(
+        prepared(sparse=True), SGDClassifier(loss="log_loss", random_state=0)), "words"),
+]
+
 TREES = [
     array("tree/binary", DecisionTreeClassifier(random_state=0), "binary"),
     array("tree/three", DecisionTreeClassifier(max_depth=4, random_state=0), "three"),
@@ -557,6 +632,7 @@ ZOO: list[ZooModel] = [
     *ENCODERS,
     *COMPOSITIONS,
     *LINEAR,
+    *SHRUNK,
     *TREES,
     *BOOSTING,
     *HISTOGRAM_BOOSTING,

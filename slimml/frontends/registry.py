@@ -21,6 +21,8 @@ _FAMILIES = (
     "impute",
     "encode",
     "linear",
+    "linear_classifiers",
+    "glm",
     "trees",
     "boosting",
     "hist_boosting",
@@ -39,6 +41,12 @@ def lowers(*paths: str) -> Callable[[Lowering], Lowering]:
         return function
 
     return register
+
+
+def moved(module: str, *classes: str) -> list[str]:
+    """Classes of a module whose name got its underscore in scikit-learn 0.22, under both of its names."""
+    package, _, name = module.rpartition(".")
+    return [f"{m}.{c}" for m in (module, f"{package}.{name.removeprefix('_')}") for c in classes]
 
 
 def lowering(path: str) -> Lowering | None:

@@ -1,11 +1,11 @@
-"""Linear models: LinearRegression, Ridge, LogisticRegression."""
+"""Linear models: every regressor that is one product, and LogisticRegression."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
-from slimml.frontends.registry import lowers
+from slimml.frontends.registry import lowers, moved
 from slimml.frontends.sklearn.fields import est_array, labels
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
@@ -16,11 +16,19 @@ from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Multiply
 
 
+# How they were fitted is of no account: all predict with LinearModel._decision_function.
 @lowers(
-    "sklearn.linear_model._base.LinearRegression",
-    "sklearn.linear_model.base.LinearRegression",
-    "sklearn.linear_model._ridge.Ridge",
-    "sklearn.linear_model.ridge.Ridge",
+    *moved("sklearn.linear_model._base", "LinearRegression"),
+    *moved("sklearn.linear_model._ridge", "Ridge", "RidgeCV"),
+    *moved("sklearn.linear_model._coordinate_descent", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"),
+    *moved("sklearn.linear_model._coordinate_descent", "MultiTaskLasso", "MultiTaskLassoCV"),
+    *moved("sklearn.linear_model._coordinate_descent", "MultiTaskElasticNet", "MultiTaskElasticNetCV"),
+    *moved("sklearn.linear_model._least_angle", "Lars", "LarsCV", "LassoLars", "LassoLarsCV", "LassoLarsIC"),
+    *moved("sklearn.linear_model._omp", "OrthogonalMatchingPursuit", "OrthogonalMatchingPursuitCV"),
+    *moved("sklearn.linear_model._bayes", "BayesianRidge", "ARDRegression"),
+    *moved("sklearn.linear_model._huber", "HuberRegressor"),
+    *moved("sklearn.linear_model._theil_sen", "TheilSenRegressor"),
+    "sklearn.linear_model._quantile.QuantileRegressor",
 )
 def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     value = linear(est, x, ctx)
@@ -28,7 +36,21 @@ def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     return Model((Output("predict", (value,), form),))
 
 
-@lowers("sklearn.linear_model._logistic.LogisticRegression", "sklearn.linear_model.logistic.LogisticRegression")
+@lowers(
+    *moved("sklearn.linear_model._stochastic_gradient", "SGDRegressor"),
+    *moved("sklearn.linear_model._passive_aggressive", "PassiveAggressiveRegressor"),
+)
+def sgd_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    return Model((Output("predict", (linear(est, x, ctx),), "vector"),))
+
+
+@lowers(*moved("sklearn.linear_model._ransac", "RANSACRegressor"))
+def ransac_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    ctx.check_width(est, x)
+    return ctx.lower(est.estimator_, x, "estimator_")
+
+
+@lowers(*moved("sklearn.linear_model._logistic", "LogisticRegression", "LogisticRegressionCV"))
 def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     classes = labels(est.classes_, ctx)
     decision = linear(est, x, ctx)

@@ -1,0 +1,60 @@
+"""Linear classifiers that are fitted otherwise than by a logistic loss: SGD, perceptrons, ridge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from slimml.frontends.lowerer import Lowered, Lowerer, Source
+from slimml.frontends.registry import lowers, moved
+from slimml.frontends.sklearn.fields import labels
+from slimml.frontends.sklearn.linear import classifier, linear
+from slimml.ingest.record import Record
+from slimml.ir.node import Node
+from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, NormalizeRows, Sigmoid
+from slimml.ir.ops.numeric import Add, Clip, Divide
+
+
+@lowers(
+    *moved("sklearn.linear_model._stochastic_gradient", "SGDClassifier"),
+    *moved("sklearn.linear_model._perceptron", "Perceptron"),
+    *moved("sklearn.linear_model._passive_aggressive", "PassiveAggressiveClassifier"),
+)
+def sgd_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    classes = labels(est.classes_, ctx)
+    decision = linear(est, x, ctx)
+    return classifier(classes, decision, choice(decision, classes, ctx), _probability(est, decision, ctx))
+
+
+@lowers(*moved("sklearn.linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV"))
+def ridge_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    binarizer = est.get("_label_binarizer")
+    if not isinstance(binarizer, Record):
+        raise ctx.unsupported(f"{est.name} without the label binarizer that it was fitted with")
+    classes = labels(binarizer.classes_, ctx)
+    if str(binarizer.get("y_type_")).startswith("multilabel"):
+        raise ctx.unsupported(f"{est.name} of several labels a row is not handled")
+    decision = linear(est, x, ctx)
+    return classifier(classes, decision, choice(decision, classes, ctx), None)
+
+
+def choice(decision: Node, classes: np.ndarray, ctx: Lowerer) -> Node:
+    """The position of the class, as LinearClassifierMixin.predict chooses it."""
+    width = decision.type.width
+    if width != (1 if len(classes) == 2 else len(classes)):
+        raise ctx.unsupported(f"{width} rows of coef_ for {len(classes)} classes")
+    return (IsPositive if width == 1 else ArgMax)(inputs=(decision,), origin=ctx.where)
+
+
+def _probability(est: Record, decision: Node, ctx: Lowerer) -> Node | None:
+    """What predict_proba answers; None for the losses that have none. ("log" is the name before 1.1.)"""
+    loss, binary = est.get("loss"), decision.type.width == 1
+    if loss not in ("log_loss", "log", "modified_huber") or est.name != "SGDClassifier":
+        return None
+    if loss != "modified_huber":
+        chance: Node = Sigmoid(inputs=(decision,), origin=ctx.where)
+    else:
+        ones = np.ones(decision.type.width)
+        clipped = Clip(inputs=(decision,), low=-1.0, high=1.0, origin=ctx.where)
+        raised = Add(inputs=(clipped,), value=ones, origin=ctx.where)
+        chance = Divide(inputs=(raised,), value=2 * ones, origin=ctx.where)
+    return (Complement if binary else NormalizeRows)(inputs=(chance,), origin=ctx.where)
