@@ -30,6 +30,16 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.feature_selection import (
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    VarianceThreshold,
+    f_regression,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     ARDRegression,
@@ -71,12 +81,15 @@ from sklearn.linear_model import (
 )
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
@@ -440,6 +453,34 @@ COMPOSITIONS = [
     frame("union/sparse", FeatureUnion(
         [("a", OneHotEncoder(handle_unknown="ignore")), ("b", OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=-1))]), columns=CATEGORIES),
+]
+
+BINS = [
+    array("bins/one-hot", KBinsDiscretizer(quantile_method="averaged_inverted_cdf")),
+    array("bins/dense", KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform")),
+    array("bins/ordinal", KBinsDiscretizer(3, encode="ordinal", strategy="kmeans")),
+    array("bins/linear", make_pipeline(KBinsDiscretizer(4, strategy="uniform"), LinearRegression()), "amount"),
+    array("bins/tree", make_pipeline(
+        KBinsDiscretizer(6, encode="ordinal", strategy="uniform"), DecisionTreeRegressor(random_state=0)), "amount"),
+    array("bins/binarizer", Binarizer(threshold=0.5)),
+    array("bins/binarizer-zero", make_pipeline(Binarizer(), LinearRegression()), "amount"),
+    frame("target/binary", TargetEncoder(random_state=0), "yes/no", columns=CATEGORIES),
+    frame("target/three", TargetEncoder(random_state=0), "words", columns=[*CATEGORIES, "plan"]),
+    frame("target/continuous", make_pipeline(TargetEncoder(smooth=3.0), LinearRegression()), "amount",
+          columns=["job", "grade", "plan"]),
+]
+
+SELECTED = [
+    array(f"select/{name}", make_pipeline(selector, LinearRegression()), "amount")
+    for name, selector in {
+        "best": SelectKBest(f_regression, k=3), "all": SelectKBest(f_regression, k="all"),
+        "percentile": SelectPercentile(f_regression, percentile=60), "fpr": SelectFpr(f_regression),
+        "fdr": SelectFdr(f_regression), "fwe": SelectFwe(f_regression),
+        "generic": GenericUnivariateSelect(f_regression, mode="k_best", param=2),
+    }.items()
+] + [
+    array("select/variance", VarianceThreshold(0.3), missing=True),
+    array("select/variance-zero", make_pipeline(VarianceThreshold(), LinearRegression()), "amount"),
 ]
 
 LINEAR = [

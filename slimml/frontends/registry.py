@@ -20,6 +20,8 @@ _FAMILIES = (
     "scale",
     "impute",
     "encode",
+    "bin",
+    "select",
     "linear",
     "linear_classifiers",
     "glm",

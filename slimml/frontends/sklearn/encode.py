@@ -1,4 +1,4 @@
-"""OneHotEncoder and OrdinalEncoder, with all policies for unknown, missing, infrequent and dropped categories."""
+"""OneHotEncoder, OrdinalEncoder and TargetEncoder, with all their policies for odd categories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slimml.frontends.sklearn.fields import dtype_name, scalars
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
-from slimml.ir.ops.columns import Cast
+from slimml.ir.ops.columns import Cast, Select
 from slimml.schema import CATEGORY, NUMBER
 
 _DTYPES = ("float64", "float32", "int64", "int32", "bool")
@@ -67,6 +67,24 @@ def ordinal_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     flat = np.concatenate(values) if values else np.zeros(0)
     block = Recode(inputs=(codes,), values=flat, offsets=_offsets([len(v) for v in values]), origin=ctx.where)
     return block if dtype == "float64" else Cast(inputs=(block,), dtype=dtype, origin=ctx.where)
+
+
+@lowers("sklearn.preprocessing._target_encoder.TargetEncoder")
+def target_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    tables = _tables(est, x, ctx)
+    codes = _lookup(tables, x, refuse=False, ctx=ctx)
+    means = np.atleast_1d(np.asarray(est.target_mean_, dtype=np.float64))
+    values = [np.asarray(e, dtype=np.float64) for e in est.encodings_]
+    # One column per class and feature, the classes of a feature side by side.
+    feature = np.repeat(np.arange(len(tables)), len(means))
+    if len(values) != len(feature) or any(len(v) != len(tables[f]) for v, f in zip(values, feature, strict=True)):
+        raise ctx.unsupported("encodings_ do not fit categories_ and target_mean_")
+    if len(means) > 1:
+        codes = Select(inputs=(codes,), index=feature, origin=ctx.where)
+    # A category that the training rows did not have is encoded as the mean.
+    known = [np.append(v, mean) for v, mean in zip(values, np.tile(means, len(tables)), strict=True)]
+    flat = np.concatenate(known) if known else np.zeros(0)
+    return Recode(inputs=(codes,), values=flat, offsets=_offsets([len(v) for v in known]), origin=ctx.where)
 
 
 def _tables(est: Record, x: Source, ctx: Lowerer) -> list[Any]:

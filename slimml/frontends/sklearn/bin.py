@@ -1,0 +1,78 @@
+"""Numbers to few values: KBinsDiscretizer and Binarizer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from slimml.frontends.lowerer import Lowered, Lowerer, Source
+from slimml.frontends.registry import lowers, moved
+from slimml.ingest.record import Record
+from slimml.ir.node import Node
+from slimml.ir.ops.categories import OneHot, Recode
+from slimml.ir.ops.ranks import Rank
+
+
+@lowers("sklearn.preprocessing._discretization.KBinsDiscretizer")
+def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    if ctx.version < (1, 1):  # before, a value near an edge fell into the bin beyond it
+        raise ctx.unsupported("KBinsDiscretizer of a release before 1.1 is not handled")
+    if est.get("dtype") is not None:
+        raise ctx.unsupported("KBinsDiscretizer with a dtype of its own is not handled")
+    ctx.check_width(est, x)
+    edges = [np.asarray(e, dtype=np.float64) for e in est.bin_edges_]
+    block = ctx.floats(x, finite="all")
+    if len(edges) != block.type.width or not all(e.ndim == 1 and len(e) >= 2 for e in edges):
+        raise ctx.unsupported(f"bin_edges_ of {len(edges)} columns do not fit {block.type.width} columns")
+    inner = [e[1:-1] for e in edges]
+    if any(np.isnan(e).any() or (np.diff(e) < 0).any() for e in inner):
+        raise ctx.unsupported("bin_edges_ do not rise")
+    raw, bins = _placed(inner, block, ctx)
+    flat, sizes = np.concatenate(bins) if bins else np.zeros(0), np.array([len(e) - 1 for e in edges], dtype=np.int64)
+    offsets = np.cumsum([0, *(len(b) for b in bins)]).astype(np.int64)
+    if est.encode == "ordinal":
+        return Recode(inputs=(raw,), values=flat.astype(np.float64), offsets=offsets, origin=ctx.where)
+    if est.encode not in ("onehot", "onehot-dense"):
+        raise ctx.unsupported(f"encode={est.encode!r:.40} is not handled")
+    return OneHot(
+        inputs=(raw,),
+        targets=flat.astype(np.int32),
+        offsets=offsets,
+        sizes=sizes,
+        layout="csr" if est.encode == "onehot" else "dense",
+        origin=ctx.where,
+    )
+
+
+@lowers(*moved("sklearn.preprocessing._data", "Binarizer"))
+def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    ctx.check_width(est, x)
+    block = ctx.floats(x, finite="all", csr=True)
+    if block.type.layout == "csr":
+        raise ctx.unsupported("Binarizer on a sparse block is not handled")
+    width = block.type.width
+    above = Rank(
+        inputs=(block,),
+        cuts=np.full(width, float(est.threshold)),
+        offsets=np.arange(width + 1),
+        table=np.zeros(0, dtype=np.int32),
+        origin=ctx.where,
+    )
+    values = np.tile([0.0, 1.0], width)
+    return Recode(inputs=(above,), values=values, offsets=2 * np.arange(width + 1), origin=ctx.where)
+
+
+def _placed(inner: list[np.ndarray], block: Node, ctx: Lowerer) -> tuple[Node, list[np.ndarray]]:
+    """Ranks among the distinct inner edges, and for each rank the bin: how many edges are at or below the value.
+
+    Rank counts the cuts *below* a value; the float just below an edge makes that "at or below" of the edge itself.
+    """
+    distinct = [np.unique(e, return_counts=True) for e in inner]
+    cuts = [np.nextafter(e, -np.inf) for e, _ in distinct]
+    raw = Rank(
+        inputs=(block,),
+        cuts=np.concatenate(cuts) if cuts else np.zeros(0),
+        offsets=np.cumsum([0, *map(len, cuts)]).astype(np.int64),
+        table=np.zeros(0, dtype=np.int32),
+        origin=ctx.where,
+    )
+    return raw, [np.concatenate(([0], np.cumsum(counts))) for _, counts in distinct]
