@@ -54,7 +54,7 @@ def export_treelite(graph: Graph) -> bytes:
     for column, raw in ((c, r) for c, r in _raws(forest).items() if r is not None):
         here = inner & (trees.feature == column)
         feature[here] = raw.number
-        thresholds[here] = _ends(raw)[np.minimum(trees.cut[here], _count(raw))]
+        thresholds[here] = _ends(raw, trees.dtype == np.float64)[np.minimum(trees.cut[here], _count(raw))]
     # The columns must outlive the model: it reads their memory.
     model, _columns = model_of(replace(trees, feature=feature), len(graph.schema.columns), thresholds)
     header = model.get_header_accessor()
@@ -76,6 +76,8 @@ def export_refusal(graph: Graph) -> Refusal | None:
         return Refusal("what stands in front of the forest", forest.origin)
     if ((forest.trees.flags & IN_SET) != 0).any():
         return Refusal("sets of ranks of a raw column", forest.origin)
+    if forest.trees.dtype == np.float32 and any(r.rank.source.dtype != "float32" for r in _raws(forest).values() if r):
+        return Refusal("sums in float32 behind comparisons in double", forest.origin)
     return None
 
 
@@ -114,11 +116,14 @@ def _count(raw: _Raw) -> int:
     return int(raw.rank.offsets[raw.column + 1] - raw.rank.offsets[raw.column])
 
 
-def _ends(raw: _Raw) -> np.ndarray:
-    """The largest double that each cut still sends left, and infinity for ranks beyond the last cut."""
+def _ends(raw: _Raw, double: bool) -> np.ndarray:
+    """The largest number that each cut still sends left, and infinity for ranks beyond the last cut.
+
+    `double`: whether the file compares doubles; one that compares float32 narrows its rows as the original does.
+    """
     begin, end = raw.rank.offsets[raw.column : raw.column + 2]
     cuts = raw.rank.cuts[begin:end].astype(np.float64)
-    if raw.narrowed:
+    if raw.narrowed and double:
         # A double goes left where it rounds to a float32 that does: up to the middle to the next float32, the middle
         # itself where it rounds down (ties go to the even one).
         with np.errstate(over="ignore"):

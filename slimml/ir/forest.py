@@ -30,10 +30,10 @@ class Trees:
     `right`    int32 (n,)  right child (the left one is the next node); 0 at a leaf
     `flags`    uint8 (n,)  MISSING_LEFT: a missing value goes left; IN_SET: left if the rank is in the set
     `roots`    int32 (T,)  first node of each tree, rising
-    `values`   float64 (m, w)  leaf values
+    `values`   float64 or float32 (m, w)  leaf values; sums are in their dtype, rounded after each addition
     `sets`     uint32 (s, b)   rank r is in the set if bit r % 32 of word r // 32 is 1; a rank beyond is not in it
     `targets`  int32 (T,)  output column that a tree adds its value to (w = 1), or empty: leaves hold all columns
-    `base`     float64 (k,)  what each sum starts from
+    `base`     (k,) in the dtype of `values`  what each sum starts from
     """
 
     feature: np.ndarray
@@ -56,6 +56,11 @@ class Trees:
     def nodes(self) -> int:
         """Number of nodes, leaves included."""
         return len(self.feature)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64 or float32: what the leaves hold and the sums are made in."""
+        return self.values.dtype
 
     @property
     def leaf(self) -> np.ndarray:
@@ -87,7 +92,8 @@ class Trees:
         """Raise MalformedGraphError unless every index is in range and every node has one parent in its own tree."""
         for name, dtype, ndim in _ARRAYS:
             array = getattr(self, name)
-            require(array.dtype == dtype and array.ndim == ndim, f"Trees.{name} is not {dtype} with {ndim} axes")
+            require(array.dtype in dtype and array.ndim == ndim, f"Trees.{name} is not {dtype} with {ndim} axes")
+        require(self.values.dtype == self.base.dtype, "Trees.base is not in the dtype of the leaves")
         n = self.nodes
         require(n < 2**31 and self.count > 0, "a forest has between 1 and 2**31 nodes")
         require(len(self.cut) == len(self.right) == len(self.flags) == n, "node arrays differ in length")
@@ -126,16 +132,17 @@ class Trees:
             require(self.values.shape[1] == len(self.base), "leaves are not as wide as the output")
 
 
+_SUMMED = (np.float64, np.float32)
 _ARRAYS = (
-    ("feature", np.int32, 1),
-    ("cut", np.int32, 1),
-    ("right", np.int32, 1),
-    ("flags", np.uint8, 1),
-    ("roots", np.int32, 1),
-    ("values", np.float64, 2),
-    ("sets", np.uint32, 2),
-    ("targets", np.int32, 1),
-    ("base", np.float64, 1),
+    ("feature", (np.int32,), 1),
+    ("cut", (np.int32,), 1),
+    ("right", (np.int32,), 1),
+    ("flags", (np.uint8,), 1),
+    ("roots", (np.int32,), 1),
+    ("values", _SUMMED, 2),
+    ("sets", (np.uint32,), 2),
+    ("targets", (np.int32,), 1),
+    ("base", _SUMMED, 1),
 )
 ARRAYS = tuple(name for name, _, _ in _ARRAYS)
 
@@ -185,7 +192,7 @@ def _walk(trees: Trees, ranks: np.ndarray, rows: np.ndarray, node: np.ndarray) -
 
 
 def sums(trees: Trees, leaf: np.ndarray) -> np.ndarray:
-    """base + the values of each row's leaves, added tree by tree in float64: (n, T) node indices to (n, k).
+    """base + the values of each row's leaves, added tree by tree in their dtype: (n, T) node indices to (n, k).
 
     The order of the additions is the original's, so the bits are too.
     """
@@ -205,13 +212,13 @@ def sums(trees: Trees, leaf: np.ndarray) -> np.ndarray:
 
 def _sums_together(trees: Trees, rows: np.ndarray) -> np.ndarray:
     n, k = len(rows), len(trees.base)
-    out = np.empty((n, k))
+    out = np.empty((n, k), dtype=trees.dtype)
     for column in range(k):
         if len(trees.targets):
             terms = trees.values[rows[:, trees.targets == column], 0]
         else:
             terms = trees.values[rows, column]
-        start = np.full((n, 1), trees.base[column])
+        start = np.full((n, 1), trees.base[column], dtype=trees.dtype)
         # accumulate adds strictly one after another, where sum() would add in pairs.
         out[:, column] = np.add.accumulate(np.concatenate([start, terms], axis=1), axis=1)[:, -1]
     return out

@@ -32,6 +32,7 @@ Rule = Callable[[Any, list[Any], list[Bound], Any], Bound]
 UNIT = ROUNDING_EPS * float(np.finfo(np.float64).eps)
 # Below the smallest normal number relative errors mean nothing; a few units of the smallest denormal are allowed.
 _TINY = 4 * 5e-324
+_TINY32 = 4 * float(np.finfo(np.float32).smallest_subnormal)
 
 RULES: dict[str, Rule] = {}
 
@@ -97,8 +98,14 @@ def _like(value: Value, data: np.ndarray) -> Value:
 def _rounded(value: Value, carried: np.ndarray) -> Value:
     # One more correctly rounded operation: exact on what is exact, another rounding where the input already moved.
     y = np.abs(_data(value))
-    unit = UNIT if y.dtype != np.float32 else ROUNDING_EPS * float(np.finfo(np.float32).eps)
-    return _like(value, np.where(carried > 0, carried + unit * y, 0.0))
+    return _like(value, np.where(carried > 0, carried + _unit(y)[0] * y, 0.0))
+
+
+def _unit(value: np.ndarray) -> tuple[float, float]:
+    """What one rounding in the dtype of a value may move, relatively and at the least."""
+    if value.dtype != np.float32:
+        return UNIT, _TINY
+    return ROUNDING_EPS * float(np.finfo(np.float32).eps), _TINY32
 
 
 def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
@@ -191,7 +198,8 @@ def _product(x: Value, weights: np.ndarray) -> np.ndarray:
 
 @_rule("Sigmoid")
 def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    own = UNIT * np.abs(value) + _TINY
+    unit, tiny = _unit(value)
+    own = unit * np.abs(value) + tiny
     bound = incoming[0]
     # |f'| = y (1 - y) <= 1/4, and y grows by less than exp(bound) over an interval of that width.
     return own if bound is None else own + np.minimum(_data(bound) / 4, value * np.expm1(_data(bound)))
@@ -199,7 +207,8 @@ def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
 
 @_rule("Exp")
 def _exp(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    own = UNIT * np.abs(value) + _TINY
+    unit, tiny = _unit(value)
+    own = unit * np.abs(value) + tiny
     return own if incoming[0] is None else own + value * np.expm1(_data(incoming[0]))
 
 
@@ -216,14 +225,15 @@ def _log(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bou
 @_rule("Softmax")
 def _softmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     x = inputs[0]
+    unit, tiny = _unit(value)
     top = x.max(axis=1)[:, None]
-    moved = UNIT * (np.abs(x) + np.abs(top))
+    moved = unit * (np.abs(x) + np.abs(top))
     if incoming[0] is not None:
         bound = _data(incoming[0])
         moved = moved + bound + bound.max(axis=1)[:, None]
-    share = np.expm1(moved) + UNIT
-    total = (value * share).sum(axis=1)[:, None] + UNIT
-    return value * (share + total + share * total + UNIT) + _TINY
+    share = np.expm1(moved) + unit
+    total = (value * share).sum(axis=1)[:, None] + unit
+    return value * (share + total + share * total + unit) + tiny
 
 
 @_rule("NormalizeRows")

@@ -110,13 +110,14 @@ def unplanes(columns: np.ndarray) -> np.ndarray:
 
 
 def _float_planes(values: np.ndarray) -> np.ndarray:
-    flat = np.ascontiguousarray(values, dtype="<f8")
-    return np.ascontiguousarray(np.moveaxis(flat.view(np.uint8).reshape(*values.shape, 8), -1, 0))
+    width = values.dtype.itemsize
+    flat = np.ascontiguousarray(values, dtype=f"<f{width}")
+    return np.ascontiguousarray(np.moveaxis(flat.view(np.uint8).reshape(*values.shape, width), -1, 0))
 
 
 def _float_unplanes(columns: np.ndarray) -> np.ndarray:
-    _require(columns.dtype == np.uint8 and columns.ndim == 3 and len(columns) == 8, "a table of odd planes")
-    return np.ascontiguousarray(np.moveaxis(columns, 0, -1)).view("<f8")[..., 0]
+    _require(columns.dtype == np.uint8 and columns.ndim == 3 and len(columns) in (4, 8), "a table of odd planes")
+    return np.ascontiguousarray(np.moveaxis(columns, 0, -1)).view(f"<f{len(columns)}")[..., 0]
 
 
 def _bits(mask: np.ndarray) -> np.ndarray:

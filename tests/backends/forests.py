@@ -20,6 +20,7 @@ def random_trees(
     missing: bool = True,
     sets: int = 0,
     base: float | None = 0.5,
+    dtype: str = "float64",
 ) -> Trees:
     """A forest whose splits, directions, sets and leaves are drawn from `seed`; `sets` is the number of sets."""
     rng = np.random.default_rng(seed)
@@ -40,10 +41,10 @@ def random_trees(
         right=np.array(columns["right"], dtype=np.int32),
         flags=np.array(columns["flags"], dtype=np.uint8),
         roots=np.array(roots, dtype=np.int32),
-        values=values,
+        values=values.astype(dtype),
         sets=rng.integers(0, 2**32, (sets, words), dtype=np.uint32),
         targets=rng.integers(0, outputs, count).astype(np.int32) if targets else np.zeros(0, dtype=np.int32),
-        base=rng.normal(size=outputs) if base is None else np.full(outputs, base),
+        base=(rng.normal(size=outputs) if base is None else np.full(outputs, base)).astype(dtype),
     )
 
 
@@ -86,5 +87,6 @@ shapes = st.fixed_dictionaries(
         "missing": st.booleans(),
         "sets": st.sampled_from([0, 0, 3]),
         "base": st.sampled_from([0.0, 0.1, None]),
+        "dtype": st.sampled_from(["float64", "float32"]),
     }
 )

@@ -36,9 +36,9 @@ def walked(trees: Trees, row: np.ndarray) -> list[int]:
 
 def summed(trees: Trees, leaves: list[int]) -> list[float]:
     """base + leaves, strictly in tree order."""
-    total = trees.base.tolist()
+    total = list(trees.base)
     for t, leaf in enumerate(leaves):
-        value = trees.values[trees.cut[leaf]].tolist()
+        value = list(trees.values[trees.cut[leaf]])
         if len(trees.targets):
             total[trees.targets[t]] += value[0]
         else:

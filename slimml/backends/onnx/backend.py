@@ -16,7 +16,7 @@ from slimml.backends.onnx.region import Region, reentered, region_of
 from slimml.backends.treelite import refusal_of_sums
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
-from slimml.ir.ops.columns import Dense, Select
+from slimml.ir.ops.columns import Cast, Dense, Select
 from slimml.ir.ops.delegates import OnnxCall
 from slimml.ir.ops.models import Forest
 from slimml.options import ShrinkOptions
@@ -70,6 +70,8 @@ def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:
     if _tree_nodes(nodes) > _MOST_NODES:
         refusals.append(Refusal("its forests are larger than the 2 GB that an ONNX file may hold"))
     for node in nodes:
+        if isinstance(node, Forest) and not _fits_float32(node):
+            refusals.append(Refusal("more categories, cuts or leaves than a float32 can count", node.origin))
         if isinstance(node, Forest) and node.trees.depth() > MAX_DEPTH:
             refusals.append(
                 Refusal(f"a tree deeper than {MAX_DEPTH}, which ONNX Runtime builds by recursion", node.origin)
@@ -88,7 +90,7 @@ def _program(region: Region) -> Program:
     program.reserve("y")
     for node in region.inside:
         rules.lower(scope, node)
-    exits = [scope.tensors[n] for n in region.exits]
+    exits = [scope.cast(scope.tensors[n], n.type.dtype, "float64") for n in region.exits]
     answer = program.op("Concat", *exits, axis=1) if len(exits) > 1 else exits[0]
     program.output("y", answer, "float64", ("rows", sum(n.type.width for n in region.exits)))
     return program
@@ -105,12 +107,21 @@ def _around(graph: Graph, region: Region) -> dict[Node, Node]:
         if node in region.exits:
             start = sum(widths[: region.exits.index(node)])
             index = np.arange(start, start + node.type.width, dtype=np.int64)
-            mapping[node] = call if len(widths) == 1 else Select(inputs=(call,), index=index, origin=node.origin)
+            answer = call if len(widths) == 1 else Select(inputs=(call,), index=index, origin=node.origin)
+            # The call answers doubles; what was narrower goes back to what it was, exactly.
+            narrow = node.type.dtype != "float64"
+            mapping[node] = Cast(inputs=(answer,), dtype=node.type.dtype, origin=node.origin) if narrow else answer
             continue
         inputs = tuple(mapping[x] for x in node.inputs)
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
         mapping[node] = node if same else replace(node, inputs=inputs)
     return mapping
+
+
+def _fits_float32(forest: Forest) -> bool:
+    """Whether every rank and row number of a forest that is run in float32 is a float32."""
+    most = max([len(forest.trees.values), *(int(d.high) for d in forest.source.domains if d.high < 2**31)], default=0)
+    return forest.trees.dtype != np.float32 or most < 1 << 24
 
 
 def _tree_nodes(nodes: Iterable[Node]) -> int:

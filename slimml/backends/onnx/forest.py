@@ -1,8 +1,9 @@
-"""Trees to a TreeEnsemble (ai.onnx.ml 5) in double.
+"""Trees to a TreeEnsemble (ai.onnx.ml 5), in the dtype of their leaves.
 
-onnxruntime 1.32 adds leaves in double, tree after tree, from +0.0, and hashes the members of a set in double: bit for
-bit the reference on random forests with sets, ranks and several outputs, as long as one thread adds. What it does with
-NaN is left alone: a column that may be missing is read through variants in which missing is a number.
+onnxruntime 1.32 adds leaves in the dtype that it reads, tree after tree, from +0.0, and hashes the members of a set
+in double: bit for bit the reference on random forests with sets, ranks and several outputs, as long as one thread
+adds. What it does with NaN is left alone: a column that may be missing is read through variants in which missing is a
+number.
 
     low      missing is below every cut                  x <= cut sends it left
     high     missing is above every cut                  x <= cut sends it right
@@ -59,7 +60,7 @@ def sources(forest: Forest) -> dict[int, Source]:
         node, at = _origin(forest.inputs[0], column)
         found[column] = Source(node, at)
         if isinstance(node, Rank) and node.source.dtype.startswith("float"):
-            folded = column not in in_sets and _keeps_ranks(node, at)
+            folded = column not in in_sets and _keeps_ranks(node, at) and node.source.dtype in ("float32", trees.dtype)
             if folded or node.offsets[at + 1] - node.offsets[at] <= _MOST_COUNTED:
                 found[column] = Source(node.inputs[0], at, node, folded)
     return found
@@ -108,7 +109,7 @@ class _Splits:
 
 
 def emit(program: Program, forest: Forest, block: Callable[[Node], str]) -> str:
-    """The sums of a forest, (n, k) in double; `block` names the tensor of a node."""
+    """The sums of a forest, (n, k) in the dtype of its leaves; `block` names the tensor of a node."""
     found = sources(forest)
     splits = _splits(forest, found)
     features = _features(program, forest, found, splits.features, block)
@@ -180,7 +181,7 @@ def _features(
         # Only the number of rows matters. The block may have no columns at all: a sum over none is a column too.
         whole = program.op("Cast", block(reads(forest)[0]), to=11)
         axis = program.constant(np.array([1], dtype=np.int64))
-        return _fixed_width(program, program.op("ReduceSum", whole, axis, keepdims=1), 1)
+        return _as_read(program, forest, program.op("ReduceSum", whole, axis, keepdims=1), 1)
     groups: dict[tuple[Node, Rank | None, int], list[int]] = {}
     for number, (column, variant) in enumerate(wanted):
         source = found[column]
@@ -196,10 +197,13 @@ def _features(
     joined = program.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     if order != sorted(order):
         joined = program.op("Gather", joined, program.constant(np.argsort(order)), axis=1)
-    return _fixed_width(program, joined, len(wanted))
+    return _as_read(program, forest, joined, len(wanted))
 
 
-def _fixed_width(program: Program, features: str, width: int) -> str:
+def _as_read(program: Program, forest: Forest, features: str, width: int) -> str:
+    if forest.trees.dtype == np.float32:
+        # Exact: ranks are small, and cuts are only folded where their column is float32.
+        features = program.op("Cast", features, to=1)
     # The ensemble reads features by number and checks none: here the width is written down, for the loader to hold
     # against those numbers and for the runtime to hold the rows to.
     return program.op("Reshape", features, program.constant(np.array([0, width], dtype=np.int64)))
@@ -281,21 +285,23 @@ def _ensemble(trees: Trees, splits: _Splits, vector: bool) -> dict[str, Attribut
     roots[leaf[trees.roots]] = len(at) + np.arange(len(lone))
     ends, zeros, ones = place[lone], np.zeros(len(lone), dtype=np.int64), np.ones(len(lone), dtype=np.int64)
     value = (rows % len(trees.values)).astype(np.float64) if vector else trees.values[rows % len(trees.values), 0]
+    dtype = trees.dtype
     attributes: dict[str, Attribute] = {
         "aggregate_function": 1,
         "leaf_targetids": (rows // len(trees.values)).tolist(),
-        "leaf_weights": value,
+        "leaf_weights": value.astype(dtype),
         "n_targets": trees.count if vector else len(trees.base),
         "nodes_falseleafs": np.concatenate([leaf[false], ones]).astype(np.int64).tolist(),
         "nodes_falsenodeids": np.concatenate([place[false], ends]).tolist(),
         "nodes_featureids": np.concatenate([splits.feature, zeros]).tolist(),
         "nodes_modes": np.concatenate([splits.mode, np.full(len(lone), _LEQ, dtype=np.uint8)]),
-        "nodes_splits": np.concatenate([splits.threshold, np.zeros(len(lone))]),
+        "nodes_splits": np.concatenate([splits.threshold, np.zeros(len(lone))]).astype(dtype),
         "nodes_trueleafs": np.concatenate([leaf[true], ones]).astype(np.int64).tolist(),
         "nodes_truenodeids": np.concatenate([place[true], ends]).tolist(),
         "post_transform": 0,
         "tree_roots": roots.tolist(),
     }
     if splits.members:
-        attributes["membership_values"] = np.concatenate([np.append(m, np.nan) for m in splits.members])
+        members = np.concatenate([np.append(m, np.nan) for m in splits.members])
+        attributes["membership_values"] = members.astype(dtype)
     return attributes

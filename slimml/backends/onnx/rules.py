@@ -162,8 +162,8 @@ def _forest(scope: Scope, node: models.Forest) -> str:
 
 
 def _sigmoid(scope: Scope, node: Node) -> str:
-    raised = scope.op("Exp", scope.op("Neg", scope.x(node)))
-    return scope.op("Div", scope.const(1.0), scope.op("Add", raised, scope.const(1.0)))
+    raised, one = scope.op("Exp", scope.op("Neg", scope.x(node))), scope.const(1.0, node.type.dtype)
+    return scope.op("Div", one, scope.op("Add", raised, one))
 
 
 def _exp(scope: Scope, node: Node) -> str:
@@ -187,7 +187,8 @@ def _normalize(scope: Scope, node: Node) -> str:
 
 
 def _complement(scope: Scope, node: Node) -> str:
-    return scope.op("Concat", scope.op("Sub", scope.const(1.0), scope.x(node)), scope.x(node), axis=1)
+    one = scope.const(1.0, node.type.dtype)
+    return scope.op("Concat", scope.op("Sub", one, scope.x(node)), scope.x(node), axis=1)
 
 
 def _argmax(scope: Scope, node: Node) -> str:
@@ -196,7 +197,8 @@ def _argmax(scope: Scope, node: Node) -> str:
 
 def _is_positive(scope: Scope, node: heads.IsPositive) -> str:
     operator = "GreaterOrEqual" if node.or_zero else "Greater"
-    return scope.op("Cast", scope.op(operator, scope.x(node), scope.const(0.0)), to=ELEMENT["int64"])
+    zero = scope.const(0.0, node.source.dtype)
+    return scope.op("Cast", scope.op(operator, scope.x(node), zero), to=ELEMENT["int64"])
 
 
 RULES: Mapping[type[Node], Rule] = {

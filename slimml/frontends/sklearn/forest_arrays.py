@@ -54,7 +54,10 @@ def ranked_forest(
     categories: dict[int, CategoryColumn] | None = None,
     origin: str = "",
 ) -> Node:
-    """Forest(Rank(x)): every split of a column becomes a comparison of its rank, exactly."""
+    """Forest(Rank(x)): every split of a column becomes a comparison of its rank, exactly.
+
+    The sums are made in the dtype of `base`, float64 or float32, in which the leaves have to be numbers too.
+    """
     inner = raw.feature >= 0
     in_set = raw.in_set if raw.in_set is not None else np.zeros(len(inner), dtype=bool)
     rank, cut = _rank(x, raw, inner & ~in_set, categories or {}, origin)
@@ -73,7 +76,7 @@ def ranked_forest(
         right=right,
         flags=flags[order],
         roots=raw.roots.astype(np.int32),
-        values=values,
+        values=values.astype(base.dtype),
         sets=raw.sets,
         targets=np.zeros(0, np.int32) if targets is None else targets.astype(np.int32),
         base=base,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slimml.ir.domain import Domain
+from slimml.ir.libm import expf
 from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
 
@@ -18,7 +19,10 @@ _PROBABILITY = Domain(low=0.0, high=1.0, missing=True)
 class _Elementwise(Node):
     def check(self) -> None:
         require_inputs(self, 1)
-        require(self.source.dtype == "float64", f"{type(self).__name__} takes float64, got {self.source}")
+        require(self.source.dtype in self._dtypes(), f"{type(self).__name__} does not take {self.source}")
+
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64", "float32")
 
     def infer(self) -> ValueType:
         return replace(self.source, domains=(Domain(),) * self.source.width, groups=())
@@ -26,7 +30,7 @@ class _Elementwise(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Sigmoid(_Elementwise):
-    """y = 1 / (1 + exp(-x)), with the C library's exp, as scipy.special.expit has it.
+    """y = 1 / (1 + exp(-x)), with the C library's exp, as scipy.special.expit has it; in float32 with its expf.
 
     numpy's own vectorized exp differs from libm's in the last bit of some values, and from one CPU to the next.
     """
@@ -35,15 +39,20 @@ class Sigmoid(_Elementwise):
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype == np.float32:
+            one = np.float32(1)
+            return np.asarray(one / (one + expf(-x)))
         flat = np.fromiter(map(_expit, x.ravel().tolist()), dtype=np.float64, count=x.size)
         return flat.reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Exp(_Elementwise):
-    """y = exp(x)"""
+    """y = exp(x); in float32 with the C library's expf"""
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype == np.float32:
+            return expf(x)
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(x))
 
@@ -52,6 +61,9 @@ class Exp(_Elementwise):
 class Log(_Elementwise):
     """y = log(x); log(0) is -inf"""
 
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
+
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log(x))
@@ -59,13 +71,20 @@ class Log(_Elementwise):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Softmax(_Elementwise):
-    """y = exp(x - max) / sum(exp(x - max)) over the columns"""
+    """y = exp(x - max) / sum(exp(x - max)) over the columns
+
+    In float32 with the C library's expf, and the sum added column by column in float64, as XGBoost's Softmax does.
+    """
 
     def infer(self) -> ValueType:
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
+            if x.dtype == np.float32:
+                raised = expf(x - x.max(axis=1)[:, None])
+                total = np.add.accumulate(raised.astype(np.float64), axis=1)[:, -1:].astype(np.float32)
+                return np.asarray(raised / total)
             raised = np.exp(x - x.max(axis=1)[:, None])
         return np.asarray(raised / raised.sum(axis=1)[:, None])
 
@@ -73,6 +92,9 @@ class Softmax(_Elementwise):
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class NormalizeRows(_Elementwise):
     """y = x / sum(x) over the columns; a row of zeros becomes uniform"""
+
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
 
     def infer(self) -> ValueType:
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())

@@ -11,7 +11,7 @@ from slimml.ir.csr import Csr
 from slimml.ir.domain import Domain
 from slimml.ir.forest import Trees
 from slimml.ir.node import Node, Value, require, require_inputs
-from slimml.ir.types import ValueType
+from slimml.ir.types import DType, ValueType
 
 _RESULT = Domain(missing=True)
 
@@ -45,7 +45,7 @@ class Linear(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Forest(Node):
-    """base + the sum of the leaves that a row of ranks reaches, added in tree order in float64."""
+    """base + the sum of the leaves that a row of ranks reaches, added in tree order, in the dtype of the leaves."""
 
     trees: Trees
 
@@ -55,7 +55,8 @@ class Forest(Node):
         self.trees.check(self.source.width)
 
     def infer(self) -> ValueType:
-        return ValueType("float64", (_RESULT,) * len(self.trees.base))
+        dtype: DType = "float32" if self.trees.dtype == np.float32 else "float64"
+        return ValueType(dtype, (_RESULT,) * len(self.trees.base))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return forest.sums(self.trees, forest.leaves(self.trees, x))

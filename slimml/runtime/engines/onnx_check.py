@@ -81,8 +81,10 @@ def check_ensemble(attributes: dict[str, object], width: int) -> None:
     import numpy as np
 
     _require(set(attributes) - {"membership_values"} == set(_ENSEMBLE), "a forest of odd attributes")
-    for name, kind in (_ENSEMBLE | {"membership_values": "float64"}).items():
-        value = attributes.get(name)
+    weights = attributes.get("leaf_weights")
+    number = "float32" if isinstance(weights, np.ndarray) and weights.dtype == np.float32 else "float64"
+    for name, kind in (_ENSEMBLE | {"membership_values": "number"}).items():
+        value, kind = attributes.get(name), number if kind == "number" else kind
         fits = isinstance(value, int) if kind == "i" else isinstance(value, np.ndarray) and value.dtype == kind
         _require(fits or (value is None and name == "membership_values"), f"a forest whose {name} is no {kind}")
     a: dict[str, np.ndarray] = attributes  # type: ignore[assignment]  # the single numbers are looked at first
@@ -134,13 +136,13 @@ def _check_branches(a: dict[str, np.ndarray], nodes: int, leaves: int) -> None:
 _ENSEMBLE = {
     "aggregate_function": "i",
     "leaf_targetids": "int64",
-    "leaf_weights": "float64",
+    "leaf_weights": "number",
     "n_targets": "i",
     "nodes_falseleafs": "int64",
     "nodes_falsenodeids": "int64",
     "nodes_featureids": "int64",
     "nodes_modes": "uint8",
-    "nodes_splits": "float64",
+    "nodes_splits": "number",
     "nodes_trueleafs": "int64",
     "nodes_truenodeids": "int64",
     "post_transform": "i",

@@ -45,17 +45,18 @@ class Gtil:
 
         require("treelite", "treelite")
         self._outputs = len(trees.base)
+        self._dtype = trees.dtype
         self._model, self._columns = model_of(trees, width, trees.cut.astype(np.float64))
         self._threads = _allowed(self._model, threads)
 
     def __call__(self, ranks: np.ndarray) -> np.ndarray:
-        """Ranks int32 (n, width), -1 is missing, to sums float64 (n, k)."""
+        """Ranks int32 (n, width), -1 is missing, to sums (n, k) in the dtype of the leaves."""
         import numpy as np
         from treelite import gtil
 
         from slimml.ir.forest import MISSING
 
-        block = ranks.astype(np.float64)
+        block = ranks.astype(self._dtype)
         block[ranks == MISSING] = np.nan
         sums: np.ndarray = gtil.predict(self._model, block, nthread=self._threads, pred_margin=True)
         return sums.reshape(len(ranks), self._outputs)
@@ -68,14 +69,14 @@ def _allowed(model: Any, threads: int) -> int:
 
     if threads > 1:
         try:
-            gtil.predict(model, np.zeros((1, model.num_feature)), nthread=threads, pred_margin=True)
+            gtil.predict(model, np.zeros((1, model.num_feature), model.input_type), nthread=threads, pred_margin=True)
         except TreeliteError:
             return -1
     return threads
 
 
 def model_of(trees: Trees, width: int, thresholds: np.ndarray) -> tuple[Any, Columns]:
-    """A treelite model that sums the leaves in float64, base first; `thresholds` float64 (n,) for the numeric splits.
+    """A treelite model that sums the leaves in their dtype, base first; `thresholds` (n,) for the numeric splits.
 
     The model reads the columns that come with it, and they must live as long as it does: treelite's setter of a field
     takes the memory as it is (treelite 4.8.1, whose own Python wrapper keeps it alive by never letting go of it).
@@ -108,8 +109,8 @@ def _skeleton(outputs: int, width: int, leading: list[tuple[int, list[float]]], 
     vector = outputs > 1 and not len(trees.targets)
     classes = [t for t, _ in leading] + (trees.targets.tolist() or [-1] * trees.count)
     builder: Any = ModelBuilder(
-        threshold_type="float64",
-        leaf_output_type="float64",
+        threshold_type=trees.dtype.name,
+        leaf_output_type=trees.dtype.name,
         metadata=Metadata(
             num_feature=width,
             task_type="kMultiClf" if outputs > 1 else "kRegressor",
@@ -147,6 +148,7 @@ def _columns(trees: Trees, thresholds: np.ndarray) -> Columns:
 
     from slimml.ir.forest import MISSING_LEFT
 
+    number = trees.dtype.name
     leaf, in_set, nodes = trees.leaf, _in_set(trees), np.arange(trees.nodes)
     root = np.repeat(trees.roots, trees.ends - trees.roots)
     values = trees.values[trees.cut[leaf]]
@@ -165,11 +167,11 @@ def _columns(trees: Trees, thresholds: np.ndarray) -> Columns:
         "cright": (np.where(leaf, -1, trees.right - root), "int32"),
         "split_index": (trees.feature, "int32"),
         "default_left": ((trees.flags & MISSING_LEFT) != 0, "uint8"),
-        "leaf_value": (leaf_value, "float64"),
-        "threshold": (np.where(leaf | in_set, 0.0, thresholds), "float64"),
+        "leaf_value": (leaf_value, number),
+        "threshold": (np.where(leaf | in_set, 0.0, thresholds), number),
         "cmp": (np.where(leaf | in_set, 0, _LESS_OR_EQUAL), "int8"),
         "category_list_right_child": (np.zeros(trees.nodes), "uint8"),
-        "leaf_vector": (values.ravel() if vector else np.zeros(0), "float64"),
+        "leaf_vector": (values.ravel() if vector else np.zeros(0), number),
         "leaf_vector_begin": (begin, "uint64"),
         "leaf_vector_end": (end, "uint64"),
         "category_list": (np.concatenate(lists) if lists else np.zeros(0), "uint32"),
