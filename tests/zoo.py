@@ -672,6 +672,8 @@ ZOO: list[ZooModel] = [
     *SCALERS,
     *ENCODERS,
     *COMPOSITIONS,
+    *BINS,
+    *SELECTED,
     *LINEAR,
     *SHRUNK,
     *TREES,

@@ -20,7 +20,8 @@ _UNIVARIATE = "sklearn.feature_selection._univariate_selection"
 @lowers("sklearn.feature_selection._variance_threshold.VarianceThreshold")
 @lowers("sklearn.feature_selection.variance_threshold.VarianceThreshold")
 def variance_threshold(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    return _selected(_fitted(est, "variances_", ctx) > float(est.threshold), est, x, ctx, finite=False)
+    # It takes whatever comes, infinities too.
+    return _selected(_fitted(est, "variances_", ctx) > float(est.threshold), est, x, ctx, checked=False)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectKBest"))
@@ -56,9 +57,9 @@ def generic_univariate_select(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     return _selected(rules[est.mode](est, est.param, ctx), est, x, ctx)
 
 
-def _selected(mask: np.ndarray, est: Record, x: Source, ctx: Lowerer, *, finite: bool = True) -> Lowered:
+def _selected(mask: np.ndarray, est: Record, x: Source, ctx: Lowerer, *, checked: bool = True) -> Lowered:
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all" if finite else "missing", csr=True)
+    block = ctx.floats(x, finite="all" if checked else "any", csr=True)
     if len(mask) != block.type.width:
         raise ctx.unsupported(f"{est.name} has scores of {len(mask)} columns and is handed {block.type.width}")
     return Select(inputs=(block,), index=np.flatnonzero(mask), origin=ctx.where)
