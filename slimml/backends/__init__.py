@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from slimml.backends.base import Backend
+from slimml.backends.hummingbird import HummingbirdBackend
 from slimml.backends.onnx.backend import OnnxBackend
 from slimml.backends.portable import PortableBackend
 from slimml.backends.treelite import TreeliteBackend
 
-BACKENDS: tuple[Backend, ...] = (PortableBackend(), OnnxBackend(), TreeliteBackend())
+BACKENDS: tuple[Backend, ...] = (PortableBackend(), OnnxBackend(), TreeliteBackend(), HummingbirdBackend())

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from slimml.backends import BACKENDS
+from slimml.backends import BACKENDS, hummingbird
 from slimml.backends.onnx import rules
 from slimml.errors import InputError, UnsupportedModelError
 from slimml.frontends.lowerer import lower
@@ -103,10 +103,12 @@ def test_a_backend_agrees_or_says_why_not(model, backend, passes):
         assert all(r.reason for r in refusals)
         has_model = any(isinstance(n, Forest | Linear) for n in graph.nodes())
         assert backend != "onnx" or not has_model, refusals
+        assert backend != "hummingbird" or not any(hummingbird.runs(n) for n in graph.nodes())
         return
     engine = compiled(_BY_NAME[backend], graph)
     delegated = any(isinstance(n, OnnxCall) for n in engine.graph.nodes())
-    bitwise = not (delegated and any(isinstance(n, rules.ROUNDING_OPS[-1:]) for n in graph.nodes()))
+    rounds = {"onnx": rules.ROUNDING_OPS[-1:], "hummingbird": (Linear,)}.get(backend, ())
+    bitwise = not any(isinstance(n, rounds) for n in graph.nodes())
     assert delegated == (backend == "onnx")
     for count in (1, len(next(iter(blocks.values())))):
         some = {k: b[:count] for k, b in blocks.items()}

@@ -27,4 +27,8 @@ def open_engine(artifact: Artifact, threads: int | None) -> PortableEngine:
         from slimml.runtime.engines.treelite import TreeliteEngine
 
         return TreeliteEngine(artifact, threads)
+    if name == "hummingbird":
+        from slimml.runtime.engines.torch import TorchEngine
+
+        return TorchEngine(artifact, threads)
     raise ArtifactCorruptError(f"the artifact names an engine {name!r} that this slimml does not have")
