@@ -110,11 +110,12 @@ class OnnxFile:
             at[number] += 1
             if column.name in self._names:
                 feeds[column.name] = values if number else self._text(values, column.name)
-        wanted = [n for n in self._answers if n == output.name or (output.form == "list" and _part_of(n, output.name))]
+        several = output.form in ("list", "stack")
+        wanted = [n for n in self._answers if n == output.name or (several and _part_of(n, output.name))]
         found = self._session.run(wanted, feeds)
         if rows.single:
             found = [f[:1].tolist()[0] for f in found]
-        return found if output.form == "list" else found[0]
+        return found if several else found[0]
 
     def _text(self, values: np.ndarray, name: str) -> np.ndarray:
         token = self._tokens.get(name, "")

@@ -196,7 +196,7 @@ def original_answer(estimator: Any, method: str, rows: Any) -> Any:
             answer = getattr(estimator, method)(rows)
         except (ValueError, TypeError):
             return None
-    parts = answer if isinstance(answer, list) else [answer]
+    parts = answer if isinstance(answer, list) or getattr(answer, "ndim", 0) == 3 else [answer]
     return [_matrix(p) for p in parts]
 
 

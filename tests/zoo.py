@@ -29,6 +29,10 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_selection import (
     GenericUnivariateSelect,
@@ -182,6 +186,7 @@ TARGETS: dict[str, Callable[[np.ndarray], Any]] = {
     "count": lambda s: np.floor(np.exp(0.5 * s)),
     "constant": lambda s: np.full(len(s), 2.5),
     "two labels": lambda s: np.column_stack([s > 0, np.digitize(s, [-1, 0, 1])]).astype(int),
+    "two bits": lambda s: np.column_stack([s > 0, np.abs(s) < 0.7]).astype(int),
     "two words": lambda s: np.column_stack(
         [np.where(s > 0, "up", "down"), np.where(np.abs(s) < 0.7, "near", np.where(s > 0, "far", "low"))]
     ).astype(object),
@@ -665,6 +670,77 @@ HISTOGRAM_BOOSTING = [
     frame("hist/regression-pipeline", make_pipeline(ordinal(), hist(False, categorical_features=[0, 1])), "amount"),
     frame("hist/regression-frame", hist(False), "amount", columns=["age", "hours", "plan", "score", "visits"]),
 ]
+
+
+def voters(*, frames: bool = False) -> list[tuple[str, Any]]:
+    """Three classifiers that disagree; on frames each prepares its columns for itself."""
+    logistic, forest = LogisticRegression(), RandomForestClassifier(4, max_depth=4, random_state=0)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    if not frames:
+        return [("line", logistic), ("forest", forest), ("tree", tree)]
+    hist_ = make_pipeline(ordinal(), hist(max_iter=3, categorical_features=[0, 1]))
+    return [
+        ("line", make_pipeline(prepared(sparse=True), logistic)),
+        ("forest", make_pipeline(prepared(), forest)),
+        ("hist", hist_),
+    ]
+
+
+def estimates() -> list[tuple[str, Any]]:
+    """Three regressors."""
+    return [
+        ("line", Ridge()),
+        ("forest", RandomForestRegressor(4, max_depth=4, random_state=0)),
+        ("boost", GradientBoostingRegressor(n_estimators=4, max_depth=2, random_state=0)),
+    ]
+
+
+ENSEMBLES = [
+    array("voting/hard", VotingClassifier(voters()), "words"),
+    array("voting/hard-weights", VotingClassifier(voters(), weights=[0.1, 0.2, 0.3]), "three"),
+    array("voting/hard-tie", VotingClassifier(voters()[:2]), "bool"),
+    array("voting/soft", VotingClassifier(voters(), voting="soft"), "yes/no"),
+    array("voting/soft-weights", VotingClassifier(
+        voters(), voting="soft", weights=[2, 1, 0.7], flatten_transform=False), "odd"),
+    array("voting/dropped", VotingClassifier(
+        [*voters(), ("gone", "drop"), ("more", ExtraTreesClassifier(3, random_state=0))],
+        voting="soft", weights=[1, 2, 3, 4, 5]), "signs"),
+    frame("voting/pipelines", VotingClassifier(voters(frames=True), voting="soft"), "yes/no"),
+    frame("voting/pipelines-hard", VotingClassifier(voters(frames=True)), "words"),
+    array("voting/regression", VotingRegressor(estimates()), "amount"),
+    array("voting/regression-weights", VotingRegressor(
+        [*estimates(), ("gone", "drop")], weights=[0.2, 1, 3, 9]), "amount"),
+    array("voting/nested", VotingClassifier(
+        [("vote", VotingClassifier(voters(), voting="soft")), ("tree", DecisionTreeClassifier(max_depth=3))],
+        voting="soft"), "words"),
+    array("stacking/binary", StackingClassifier(voters(), cv=3), "yes/no"),
+    array("stacking/three", StackingClassifier(voters(), cv=3), "words"),
+    array("stacking/passthrough", StackingClassifier(voters(), cv=3, passthrough=True), "bool"),
+    array("stacking/predict", StackingClassifier(voters(), cv=3, stack_method="predict"), "three"),
+    array("stacking/dropped", StackingClassifier([("gone", "drop"), *voters()[1:]], cv=3), "binary"),
+    array("stacking/decision", StackingClassifier(
+        [("line", LogisticRegression()), ("boost", GradientBoostingClassifier(n_estimators=4, random_state=0))],
+        cv=3, stack_method="decision_function"), "three"),
+    array("stacking/forest-last", StackingClassifier(
+        voters()[1:], RandomForestClassifier(5, max_depth=4, random_state=0), cv=3), "words"),
+    array("stacking/forest-last-behind-lines", StackingClassifier(
+        [("line", make_pipeline(StandardScaler(), LogisticRegression())), *voters()[1:]],
+        DecisionTreeClassifier(max_depth=4, random_state=0), cv=3, passthrough=True), "words"),
+    array("stacking/two-labels", StackingClassifier(
+        [("forest", RandomForestClassifier(4, max_depth=3, random_state=0)), ("tree", DecisionTreeClassifier(
+            max_depth=3, random_state=0))], RandomForestClassifier(4, random_state=0), cv=3), "two bits"),
+    frame("stacking/pipelines", StackingClassifier(voters(frames=True), cv=3), "yes/no"),
+    frame("stacking/transformer", make_pipeline(
+        StackingClassifier(voters(frames=True)[:2], cv=3), StandardScaler(), LogisticRegression()), "words"),
+    array("stacking/regression", StackingRegressor(estimates(), cv=3), "amount"),
+    array("stacking/regression-passthrough", StackingRegressor(
+        estimates(), RandomForestRegressor(4, max_depth=4, random_state=0), cv=3, passthrough=True), "amount"),
+    frame("stacking/regression-pipelines", StackingRegressor(
+        [("line", make_pipeline(prepared(), Ridge())), ("hist", make_pipeline(
+            ordinal(), hist(False, max_iter=3, categorical_features=[0, 1])))], Ridge(), cv=3), "amount"),
+    array("stacking/in-voting", VotingClassifier(
+        [("stack", StackingClassifier(voters()[1:], cv=3)), ("line", LogisticRegression())], voting="soft"), "three"),
+]
 # fmt: on
 
 ZOO: list[ZooModel] = [
@@ -679,4 +755,5 @@ ZOO: list[ZooModel] = [
     *TREES,
     *BOOSTING,
     *HISTOGRAM_BOOSTING,
+    *ENSEMBLES,
 ]

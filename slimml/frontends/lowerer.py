@@ -196,8 +196,10 @@ def _first_steps(record: Any) -> Iterator[Record]:
     """The record, then the step that sees the raw columns, and so on inwards."""
     while isinstance(record, Record):
         yield record
-        steps = record.get("steps") or record.get("transformer_list") or [(None, None)]
-        record = next((s[1] for s in steps if isinstance(s[1], Record)), None)
+        steps = record.get("steps") or record.get("transformer_list")
+        # Voting and stacking know their columns by their members alone.
+        members = [s[1] for s in steps] if steps else list(record.get("estimators_") or ())
+        record = next((m for m in members if isinstance(m, Record)), None)
 
 
 def _finished(model: Model, table: RawTable) -> Graph:

@@ -28,6 +28,7 @@ _FAMILIES = (
     "trees",
     "boosting",
     "hist_boosting",
+    "meta",
 )
 
 

@@ -16,7 +16,8 @@ from slimml.schema import Schema
 class Output:
     """One method of the original: its nodes, and the shape in which it answers.
 
-    `form`    vector: (n,) from one node of one column; matrix: (n, k) from one node; list: one (n, k) per node
+    `form`    vector: (n,) from one node of one column; matrix: (n, k) from one node; list: one (n, k) per node;
+              stack: those in one (nodes, n, k) array
     `labels`  where the nodes hold positions in a table of labels: the table of each column; else empty
     """
 

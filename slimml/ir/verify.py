@@ -5,7 +5,7 @@ from __future__ import annotations
 from slimml.ir.graph import Graph, Output
 from slimml.ir.node import require
 
-_FORMS = ("vector", "matrix", "list")
+_FORMS = ("vector", "matrix", "list", "stack")
 
 
 def verify(graph: Graph) -> None:
@@ -27,7 +27,10 @@ def verify(graph: Graph) -> None:
 def _verify_output(output: Output) -> None:
     where = f"output {output.name}"
     require(output.form in _FORMS and output.nodes, f"{where} has no form or no node")
-    require(output.form == "list" or len(output.nodes) == 1, f"{where} has several nodes but is no list")
+    several = output.form in ("list", "stack")
+    require(several or len(output.nodes) == 1, f"{where} has several nodes but is no list")
+    alike = output.form != "stack" or len({(n.type.dtype, n.type.width) for n in output.nodes}) == 1
+    require(alike, f"{where} stacks blocks that differ in dtype or width")
     width = output.nodes[0].type.width
     require(output.form != "vector" or width == 1, f"{where} is a vector of {width} columns")
     if output.labels:

@@ -35,6 +35,8 @@ _TINY = 4 * 5e-324
 _TINY32 = 4 * float(np.finfo(np.float32).smallest_subnormal)
 
 RULES: dict[str, Rule] = {}
+# What takes positions in a table, and so a mask where one may be another.
+_CODES = ("Lookup", "OneHot", "Recode")
 
 
 def bounds(graph: Graph, values: Mapping[Node, Value]) -> Bounds:
@@ -63,12 +65,21 @@ def _sum(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
 
 def _bound(node: Node, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     name = type(node).__name__
+    if name not in _CODES:
+        incoming = [_of_positions(b, x) for b, x in zip(incoming, node.inputs, strict=True)]
     if name in RULES:
         with np.errstate(all="ignore"):
             return RULES[name](node, inputs, incoming, value)
     if any(b is not None for b in incoming):
         raise InternalError(f"parity has no error bound for {name}")
     return None
+
+
+def _of_positions(bound: Bound, node: Node) -> Bound:
+    """A mask of positions in a table that may be others, as a bound of numbers."""
+    if bound is None or bound.dtype != np.bool_:
+        return bound
+    return np.where(bound, [d.high - d.low for d in node.type.domains], 0.0)
 
 
 def _finished(value: Any, bound: Bound, labels: bool) -> np.ndarray | None:
@@ -112,9 +123,40 @@ def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
     return vector[value.indices] if isinstance(value, Csr) else vector
 
 
-@_rule("Rank", "Lookup", "Recode", "OneHot", "IsMissing", "Input", "Constant", "Forest")
+@_rule("Rank", "IsMissing", "Input", "Constant", "Forest")
 def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return None
+
+
+@_rule("Lookup")
+def _looked_up(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # Of numbers the codes are exact; a vote that lies inside of its bound may be another.
+    return incoming[0] if incoming[0] is not None and incoming[0].dtype == np.bool_ else None
+
+
+@_rule("OneHot")
+def _one_hot(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    unsure = np.repeat(incoming[0], node.sizes, axis=1).astype(np.float64)
+    return value.with_data(unsure[value.rows(), value.indices]) if isinstance(value, Csr) else unsure
+
+
+@_rule("Recode")
+def _recoded(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    ends = zip(node.offsets[:-1].tolist(), node.offsets[1:].tolist(), strict=True)
+    return np.where(incoming[0], [float(np.ptp(node.values[a:b])) for a, b in ends], 0.0)
+
+
+@_rule("Sum")
+def _summed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if all(b is None for b in incoming):
+        return None
+    carried = sum(np.zeros(value.shape) if b is None else b for b in incoming)
+    unit = UNIT if value.dtype != np.float32 else ROUNDING_EPS * float(np.finfo(np.float32).eps)
+    return carried + unit * sum(np.abs(x) for x in inputs)
 
 
 @_rule("Guard", "Clip")

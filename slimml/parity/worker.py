@@ -150,7 +150,9 @@ def answer(model: Any, method: str, rows: Any) -> list[np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = getattr(model, method)(rows)
-    parts = result if isinstance(result, list) and result and hasattr(result[0], "shape") else [result]
+    several = isinstance(result, list) and result and hasattr(result[0], "shape")
+    # VotingClassifier(flatten_transform=False) stacks the blocks of its members.
+    parts = result if several or getattr(result, "ndim", 0) == 3 else [result]
     return [block(p) for p in parts]
 
 

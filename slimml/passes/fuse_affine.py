@@ -4,7 +4,7 @@
 
 Rounding: the product and the sum round elsewhere. So this must never stand in front of something that compares: a
 Rank would see other values and rows would go another way. It fires only where all that reads the result is a Linear
-(through Concat and Select, which compute nothing).
+(through Concat and Select, which compute nothing) whose sums no later Rank reads.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from slimml.ir.graph import Graph
+from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Affine, Divide, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Affine, Divide, FillMissing, IsMissing, Multiply, Subtract
+from slimml.ir.ops.ranks import Rank
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass, Skip
 
 _STEPS = (Add, Subtract, Multiply, Divide, Affine)
+_COMPARES = (Rank, IsMissing, FillMissing)
 
 # x * scale and shift cancel where a column lies far from zero in units of its scale: the error then grows by about
 # |shift|. Up to here it stays inside of what is allowed for the sum behind it.
@@ -69,9 +71,13 @@ def _read_by_linear_alone(graph: Graph) -> set[Node]:
     nodes = graph.nodes()
     answered = {n for o in graph.outputs for n in o.nodes}
     good = {n: n not in answered for n in nodes}
+    # A sum that a later model compares with its cuts (stacking) must keep its last bit too.
+    compared = set(topological(n for n in nodes if isinstance(n, _COMPARES)))
     for node in reversed(nodes):
-        passes_on = isinstance(node, (Linear, Concat, Select, *_STEPS))
-        fine = isinstance(node, Linear) or (passes_on and good[node])
+        if isinstance(node, Linear):
+            fine = node not in compared
+        else:
+            fine = isinstance(node, (Concat, Select, *_STEPS)) and good[node]
         for x in node.inputs:
             good[x] = good[x] and fine
     return {n for n, ok in good.items() if ok}

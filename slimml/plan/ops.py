@@ -31,6 +31,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Subtract": {"value": FLOATS},
     "Multiply": {"value": FLOATS},
     "Divide": {"value": FLOATS},
+    "Sum": {},
     "Affine": {"scale": FLOATS, "shift": FLOATS},
     "Clip": {"low": FLOAT, "high": FLOAT},
     "IsMissing": {"sentinel": SCALAR},
@@ -57,7 +58,7 @@ SPECS: dict[str, dict[str, str]] = {
     "OnnxCall": {"section": STR, "width": INT},
 }
 
-FORMS = ("vector", "matrix", "list")
+FORMS = ("vector", "matrix", "list", "stack")
 
 
 def fits(kind: str, value: object) -> bool:

@@ -126,6 +126,8 @@ def _reopened(data: bytes, threads: int | None, strict: bool) -> Model:
 def _several(output: Output, values: list[Any]) -> Any:
     if output.form == "list":
         return values
+    if output.form == "stack":
+        return _on_top(values)
     value = values[0]
     if output.labels:
         return _labelled(output, value)
@@ -146,6 +148,12 @@ def _labelled(output: Output, value: np.ndarray) -> Any:
     return out
 
 
+def _on_top(values: list[np.ndarray]) -> np.ndarray:
+    import numpy as np
+
+    return np.stack(values)
+
+
 def _scipy(value: Any) -> Any:
     from scipy.sparse import csr_matrix
 
@@ -154,7 +162,7 @@ def _scipy(value: Any) -> Any:
 
 def _single(output: Output, values: list[Any]) -> Any:
     rows = [v.toarray()[0].tolist() if hasattr(v, "indptr") else v[0].tolist() for v in values]
-    if output.form == "list":
+    if output.form in ("list", "stack"):
         return rows
     row = rows[0]
     if output.labels:

@@ -64,7 +64,7 @@ def _argument(schema: Schema, columns: list[np.ndarray], start: int) -> Any:
 
 
 def _blocks(answers: Any) -> list[np.ndarray]:
-    parts = answers if isinstance(answers, list) else [answers]
+    parts = answers if isinstance(answers, list) or getattr(answers, "ndim", 0) == 3 else [answers]
     dense = [p.toarray() if hasattr(p, "toarray") else np.asarray(p) for p in parts]
     return [d[:, None] if d.ndim == 1 else d for d in dense]
 

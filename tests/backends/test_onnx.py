@@ -224,11 +224,21 @@ def test_several_answers_leave_one_call():
         assert engine.run(name, rows)[0].tobytes() == reference(graph, rows, name).tobytes()
 
 
-def test_a_model_on_the_links_of_another_is_refused():
+def test_a_model_on_the_links_of_another_is_a_call_of_its_own():
     forest = forest_graph(random_trees(4)).outputs[0].nodes[0]
     stacked = Concat(inputs=(Complement(inputs=(Sigmoid(inputs=(forest,), origin="stack.first"),)), numbers(3)))
     graph = graph_of(Linear(inputs=(stacked,), weights=np.ones((1, 5)), bias=np.zeros(1)))
-    assert "between two models" in str(OnnxBackend().refuses(graph)[0])
+    assert left_behind(graph) == {"Input", "OnnxCall", "Sigmoid"}
+    assert set(OnnxBackend().compile(graph, ShrinkOptions()).sections) == {"onnx", "onnx1"}
+    rows = {"number": np.random.default_rng(0).normal(size=(40, 3))}
+    np.testing.assert_allclose(compiled(OnnxBackend(), graph).run("transform", rows)[0], reference(graph, rows))
+
+
+def test_models_in_too_long_a_row_are_refused():
+    node = Linear(inputs=(numbers(1),), weights=np.ones((1, 1)), bias=np.zeros(1))
+    for _ in range(20):
+        node = Linear(inputs=(Sigmoid(inputs=(node,)),), weights=np.ones((1, 1)), bias=np.zeros(1))
+    assert "in a row" in str(OnnxBackend().refuses(graph_of(node))[0])
 
 
 def test_a_sum_that_decides_where_a_forest_sends_a_row_stays_in_the_plan():

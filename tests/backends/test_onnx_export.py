@@ -59,7 +59,7 @@ def expected(graph: Graph, blocks) -> dict[str, np.ndarray]:
                 value = np.stack([t[value[:, c]] for c, t in enumerate(output.labels)], axis=1)
                 value = value.astype(object) if value.dtype.kind in "UO" else value
             value = value.astype(np.int64) if value.dtype.kind in "iu" else value
-            name = f"{output.name}_{i}" if output.form == "list" else output.name
+            name = f"{output.name}_{i}" if output.form in ("list", "stack") else output.name
             found[name] = value[:, 0] if output.form == "vector" else value
     return found
 

@@ -248,6 +248,13 @@ def test_scaler_whose_result_is_compared_or_answered_is_left_alone(reader):
     assert outcome.skipped == {"what it makes is compared, or answered, as it is": 2}
 
 
+def test_scaler_in_front_of_a_sum_that_a_later_model_compares_is_left_alone():
+    total = _linear(_scaled(Input(kind=NUMBER, columns=(0, 1))))
+    rank = Rank(inputs=(total,), cuts=np.zeros(1), offsets=np.arange(2), table=np.zeros(0, np.int32))
+    graph = _graph(total, rank)
+    assert FUSE_AFFINE.run(graph).graph is graph
+
+
 @pytest.mark.parametrize("value", [0.0, 5e-324, np.inf, np.nan])
 def test_scale_that_has_no_finite_reciprocal_is_left_alone(value):
     x = Input(kind=NUMBER, columns=(0, 1))

@@ -1,8 +1,8 @@
-"""The ONNX candidate of an artifact: one call in the middle of the portable plan."""
+"""The ONNX candidate of an artifact: calls in the middle of the portable plan, one where no model reads another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +12,9 @@ from slimml.backends.base import Cost, Payload, Refusal
 from slimml.backends.onnx import rules
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import serialize
-from slimml.backends.onnx.region import Region, reentered, region_of
+from slimml.backends.onnx.region import Region, regions_of
 from slimml.backends.treelite import refusal_of_sums
-from slimml.ir.graph import Graph
+from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Dense, Select
 from slimml.ir.ops.delegates import OnnxCall
@@ -31,6 +31,8 @@ _SECONDS, _BYTES = 1.5e-6, 300
 _MOST_NODES = (1 << 31) // 40
 # Beyond this a sparse block is not written out.
 _MOST_COLUMNS = 8192
+# Each call is a section of the artifact, which holds only so many.
+_MOST_CALLS = 16
 
 
 class OnnxBackend:
@@ -44,13 +46,12 @@ class OnnxBackend:
 
     def refuses(self, graph: Graph) -> list[Refusal]:
         """Graphs without a model that ONNX expresses, and those that it would answer otherwise."""
-        region = region_of(graph)
-        if not region.exits:
+        regions = regions_of(graph)
+        if not regions:
             return [Refusal("no forest and no linear model in it that ONNX could run")]
-        between = reentered(graph, region)
-        if between is not None:
-            return [Refusal("a step between two models that ONNX does not express", between.origin)]
-        return refusals_of(region.inside)
+        if len(regions) > _MOST_CALLS:
+            return [Refusal(f"{len(regions)} models in a row, each reading the one before")]
+        return [r for region in regions for r in refusals_of(region.inside)]
 
     def cost(self, graph: Graph) -> Cost:
         """What emitting takes, and loading in the server."""
@@ -58,10 +59,11 @@ class OnnxBackend:
         return Cost(0.05 + nodes * _SECONDS, (20 << 20) + nodes * _BYTES)
 
     def compile(self, graph: Graph, options: ShrinkOptions) -> Payload:
-        """The region as one OnnxCall, the rest of the graph around it."""
-        region = region_of(graph)
-        section = {SECTION: serialize(_program(region))}
-        return Payload(self.name, graph.with_nodes(_around(graph, region)), section)
+        """Each region as an OnnxCall, the rest of the graph around them."""
+        regions = regions_of(graph)
+        names = [SECTION, *(f"{SECTION}{i}" for i in range(1, len(regions)))]
+        sections = {name: serialize(_program(r)) for name, r in zip(names, regions, strict=True)}
+        return Payload(self.name, graph.with_nodes(_around(graph, dict(zip(names, regions, strict=True)))), sections)
 
 
 def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:
@@ -96,26 +98,44 @@ def _program(region: Region) -> Program:
     return program
 
 
-def _around(graph: Graph, region: Region) -> dict[Node, Node]:
-    """Every node of the graph to what stands for it, the exits to columns of the call."""
-    dense = tuple(Dense(inputs=(e,)) if e.type.layout == "csr" else e for e in region.entries)
-    widths = [n.type.width for n in region.exits]
-    origin = next((n.origin for n in region.exits if n.origin), "")
-    call = OnnxCall(inputs=dense, section=SECTION, width=sum(widths), origin=origin)
+def _around(graph: Graph, regions: Mapping[str, Region]) -> dict[Node, Node]:
+    """Every node of the graph to what stands for it, the exits of a region to columns of its call."""
+    exit_of = {n: name for name, region in regions.items() for n in region.exits}
+    inside = {n for region in regions.values() for n in region.inside}
+    calls: dict[str, OnnxCall] = {}
     mapping: dict[Node, Node] = {}
-    for node in graph.nodes():
-        if node in region.exits:
-            start = sum(widths[: region.exits.index(node)])
-            index = np.arange(start, start + node.type.width, dtype=np.int64)
-            answer = call if len(widths) == 1 else Select(inputs=(call,), index=index, origin=node.origin)
-            # The call answers doubles; what was narrower goes back to what it was, exactly.
-            narrow = node.type.dtype != "float64"
-            mapping[node] = Cast(inputs=(answer,), dtype=node.type.dtype, origin=node.origin) if narrow else answer
+    # A call reads the entries of all its models, so they stand before the first of its exits.
+    entries = [e for region in regions.values() for e in region.entries]
+    for node in topological([*entries, *graph.nodes()]):
+        if node in exit_of:
+            name = exit_of[node]
+            if name not in calls:
+                calls[name] = _call(name, regions[name], mapping)
+            mapping[node] = _columns(calls[name], regions[name], node)
             continue
-        inputs = tuple(mapping[x] for x in node.inputs)
+        # What only a call reads is left as it is, and nothing of the new graph reads it.
+        inputs = node.inputs if node in inside else tuple(mapping[x] for x in node.inputs)
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
         mapping[node] = node if same else replace(node, inputs=inputs)
     return mapping
+
+
+def _call(name: str, region: Region, mapping: Mapping[Node, Node]) -> OnnxCall:
+    inputs = [mapping[e] for e in region.entries]
+    dense = tuple(Dense(inputs=(x,)) if x.type.layout == "csr" else x for x in inputs)
+    origin = next((n.origin for n in region.exits if n.origin), "")
+    return OnnxCall(inputs=dense, section=name, width=sum(n.type.width for n in region.exits), origin=origin)
+
+
+def _columns(call: OnnxCall, region: Region, node: Node) -> Node:
+    answer: Node = call
+    if len(region.exits) > 1:
+        start = sum(n.type.width for n in region.exits[: region.exits.index(node)])
+        index = np.arange(start, start + node.type.width, dtype=np.int64)
+        answer = Select(inputs=(call,), index=index, origin=node.origin)
+    # The call answers doubles; what was narrower goes back to what it was, exactly.
+    narrow = node.type.dtype != "float64"
+    return Cast(inputs=(answer,), dtype=node.type.dtype, origin=node.origin) if narrow else answer
 
 
 def _fits_float32(forest: Forest) -> bool:

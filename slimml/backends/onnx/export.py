@@ -95,7 +95,7 @@ def _needed(graph: Graph) -> list[Node]:
 
 def _outputs(graph: Graph) -> list[tuple[str, Output, Node]]:
     listed = [(o, i, n) for o in graph.outputs for i, n in enumerate(o.nodes)]
-    return [(f"{o.name}_{i}" if o.form == "list" else o.name, o, n) for o, i, n in listed]
+    return [(f"{o.name}_{i}" if o.form in ("list", "stack") else o.name, o, n) for o, i, n in listed]
 
 
 def _input(

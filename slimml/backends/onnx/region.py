@@ -1,8 +1,8 @@
-"""Which nodes of a graph one ONNX call takes over.
+"""Which nodes of a graph ONNX calls take over.
 
 The models (forests and linear sums), with what stands between them and the inputs, guards or look-ups in front, and
 the exact arithmetic right behind. What refuses rows, compares objects or would move a last bit stays in the portable
-plan.
+plan. A model that reads another one's answer through such a step is in a call of its own.
 """
 
 from __future__ import annotations
@@ -34,25 +34,46 @@ class Region:
     exits: tuple[Node, ...]
 
 
-def region_of(graph: Graph) -> Region:
-    """The largest region around the models of a graph; without nodes where there is no model."""
+def regions_of(graph: Graph) -> tuple[Region, ...]:
+    """The largest regions around the models of a graph, each reading only what stands before it; () without models."""
     order = graph.nodes()
     users: dict[Node, list[Node]] = {n: [] for n in order}
     for node in order:
         for read in reads(node):
             users[read].append(node)
     ends = {n for o in graph.outputs for n in o.nodes}
-    inside = _models(order)
-    for node in reversed(order):
-        if node not in ends and users[node] and _moves(node) and all(u in inside for u in users[node]):
-            inside.add(node)
-    for node in order:
-        if isinstance(node, _BEHIND) and node.type.dtype == "float64" and node.inputs[0] in inside:
-            inside.add(node)
+    taken: set[Node] = set()
+    regions = []
+    # From the last layer back, so that a model which a later call can hold as well is not called on its own.
+    for layer in reversed(_layers(order)):
+        inside = set(layer) - taken
+        for node in reversed(order):
+            if node not in ends | taken and users[node] and _moves(node) and all(u in inside for u in users[node]):
+                inside.add(node)
+        for node in order:
+            behind = isinstance(node, _BEHIND) and node.type.dtype == "float64"
+            if behind and node not in taken and node.inputs[0] in inside:
+                inside.add(node)
+        if inside:
+            regions.append(_region(order, inside, users, ends))
+        taken |= inside
+    return tuple(reversed(regions))
+
+
+def _region(order: list[Node], inside: set[Node], users: dict[Node, list[Node]], ends: set[Node]) -> Region:
     nodes = tuple(n for n in order if n in inside)
     entries = dict.fromkeys(read for n in nodes for read in reads(n) if read not in inside)
     exits = tuple(n for n in nodes if n in ends or any(u not in inside for u in users[n]))
     return Region(nodes, tuple(entries), exits)
+
+
+def _layers(order: list[Node]) -> list[list[Node]]:
+    """The models, by how many of them stand in a row before their answer."""
+    models = _models(order)
+    depth: dict[Node, int] = {}
+    for node in order:
+        depth[node] = max((depth[x] for x in node.inputs), default=0) + (node in models)
+    return [[m for m in order if m in models and depth[m] == d] for d in sorted({depth[m] for m in models})]
 
 
 def _models(order: list[Node]) -> set[Node]:
@@ -67,12 +88,3 @@ def _moves(node: Node) -> bool:
     if isinstance(node, Lookup) and (any(node.refuse) or max(map(len, node.tables), default=0) > _MOST_COMPARED):
         return False
     return expressible(node) and not isinstance(node, _PORTABLE)
-
-
-def reentered(graph: Graph, region: Region) -> Node | None:
-    """An entry that needs an exit, which no single call can serve; None where there is none."""
-    below = set(region.exits)
-    for node in graph.nodes():
-        if any(x in below for x in node.inputs):
-            below.add(node)
-    return next((e for e in region.entries if e in below), None)

@@ -90,6 +90,13 @@ def _with_vector(operator: str) -> Rule:
     return lambda scope, node: scope.op(operator, scope.x(node), scope.const(node.value))
 
 
+def _sum(scope: Scope, node: numeric.Sum) -> str:
+    total = scope.const(0.0, node.type.dtype)
+    for x in node.inputs:
+        total = scope.op("Add", total, scope.tensors[x])
+    return total
+
+
 def _affine(scope: Scope, node: numeric.Affine) -> str:
     return scope.op("Add", scope.op("Mul", scope.x(node), scope.const(node.scale)), scope.const(node.shift))
 
@@ -211,6 +218,7 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.Subtract: _with_vector("Sub"),
     numeric.Multiply: _with_vector("Mul"),
     numeric.Divide: _with_vector("Div"),
+    numeric.Sum: _sum,
     numeric.Affine: _affine,
     numeric.Clip: _clip,
     numeric.IsMissing: _missing,

@@ -77,6 +77,29 @@ class Divide(_WithVector):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Sum(Node):
+    """y = 0 + x0 + x1 + ..., from the left, cell by cell; blocks of one dtype and width"""
+
+    def check(self) -> None:
+        require(self.inputs, "Sum takes at least one input")
+        require_inputs(self, len(self.inputs))
+        same = {(x.type.dtype, x.type.width) for x in self.inputs}
+        require(
+            len(same) == 1 and self.source.dtype in ("float64", "float32"), "Sum adds floats of one dtype and width"
+        )
+
+    def infer(self) -> ValueType:
+        return ValueType(self.source.dtype, (NUMBER,) * self.source.width)
+
+    def evaluate(self, *values: np.ndarray) -> np.ndarray:
+        total = np.zeros_like(values[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for value in values:
+                total = total + value
+        return total
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Affine(Node):
     """y = x * scale + shift, scale and shift (width,)"""
 
