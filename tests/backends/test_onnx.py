@@ -225,8 +225,9 @@ def test_several_answers_leave_one_call():
 
 
 def test_a_model_on_the_links_of_another_is_a_call_of_its_own():
-    forest = forest_graph(random_trees(4)).outputs[0].nodes[0]
-    stacked = Concat(inputs=(Complement(inputs=(Sigmoid(inputs=(forest,), origin="stack.first"),)), numbers(3)))
+    first = forest_graph(random_trees(4))
+    share = Complement(inputs=(Sigmoid(inputs=first.outputs[0].nodes, origin="stack.first"),))
+    stacked = Concat(inputs=(share, first.inputs()[0]))
     graph = graph_of(Linear(inputs=(stacked,), weights=np.ones((1, 5)), bias=np.zeros(1)))
     assert left_behind(graph) == {"Input", "OnnxCall", "Sigmoid"}
     assert set(OnnxBackend().compile(graph, ShrinkOptions()).sections) == {"onnx", "onnx1"}
