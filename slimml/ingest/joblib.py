@@ -22,12 +22,15 @@ def finish_wrapper(machine: Machine, state: Any) -> Any:
     if type(order) is not str or order not in ("C", "F"):
         raise machine.corrupt("joblib describes an array of unknown order")
     machine.context.wrapped_arrays += 1
-    count = arrays.count_of(machine, shape)
+    count, at = arrays.count_of(machine, shape), machine.pos
     if dtype.hasobject:
-        return _objects(machine, dtype, shape)
+        value = _objects(machine, dtype, shape)
+        machine.context.jumps[at] = machine.pos, True
+        return value
     if state.get("numpy_array_alignment_bytes") is not None:
         machine.take(machine.data[machine.take(1)])
     start = machine.take(count * dtype.itemsize)
+    machine.context.jumps[at] = machine.pos, False
     return arrays.make_array(machine, machine.view[start : machine.pos], dtype, shape, order == "F")
 
 

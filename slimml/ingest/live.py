@@ -11,6 +11,7 @@ from slimml.ingest.decode import decode
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.read import Ingested, checked
+from slimml.ingest.spans import Stream
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 
@@ -31,6 +32,7 @@ def read_live(model: object, *, limits: Limits = DEFAULT, select: str | None = N
     ingested.path, ingested.root = choose(root, select)
     ingested.format = f"live object, pickle protocol {context.protocol}"
     ingested.bytes = len(stream) + sum(len(view) for view in shared)
+    ingested.stream = Stream(stream, root, context.jumps, [len(view) for view in shared])
     return ingested
 
 

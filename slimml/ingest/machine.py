@@ -26,6 +26,7 @@ class Context:
     `offsets`   (module, name) -> the byte at which the name first stands
     `nested`    pickles inside the pickle so far; `decode_nested` reads one where the machine stands
     `copied`    bytes of arrays copied out of the file to be aligned
+    `jumps`     position -> (end, whether a pickle stands there) of what joblib puts between the instructions
     """
 
     limits: Limits = DEFAULT
@@ -40,6 +41,7 @@ class Context:
     nested: int = 0
     copied: int = 0
     wrapped_arrays: int = 0
+    jumps: dict[int, tuple[int, bool]] = field(default_factory=dict)
     decode_nested: Callable[[Machine], Any] | None = None
 
 

@@ -17,6 +17,7 @@ from slimml.ingest.hazards import hazards
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
+from slimml.ingest.spans import Stream
 from slimml.ingest.structure import check_structure
 from slimml.ingest.versions import versions_in
 from slimml.ingest.walk import survey
@@ -34,6 +35,7 @@ class Ingested:
     `warnings`  sentences for the user
     `path`      where in the file the root stands ("" for the whole)
     `source`    the bytes themselves; None for a live object
+    `stream`    the pickle, to ask which of its bytes are what; None where the model was not in a pickle
     """
 
     root: Any
@@ -44,6 +46,7 @@ class Ingested:
     warnings: list[str] = field(default_factory=list)
     path: str = ""
     source: Opened | None = field(default=None, repr=False)
+    stream: Stream | None = field(default=None, repr=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -72,7 +75,7 @@ def read(
     ingested = checked(root, context, limits)
     ingested.path, ingested.root = choose(root, select)
     ingested.format, ingested.bytes = format_name(opened, context), opened.size
-    ingested.source = opened
+    ingested.source, ingested.stream = opened, Stream(opened.data, root, context.jumps)
     if end < len(opened.data):
         ingested.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
     return ingested
