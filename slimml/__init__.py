@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slimml import errors as errors
+    from slimml.analysis.result import AnalyzeResult as AnalyzeResult
+    from slimml.analysis.run import analyze as analyze
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.ingest.scan import scan as scan
@@ -23,14 +25,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOME = {
+    "AnalyzeResult": "slimml.analysis.result",
     "ShrinkResult": "slimml.result",
+    "analyze": "slimml.analysis.run",
     "load": "slimml.runtime",
     "scan": "slimml.ingest.scan",
     "shrink": "slimml.driver",
     "verify": "slimml.driver",
 }
 
-__all__ = ["ShrinkResult", "__version__", "errors", "load", "scan", "shrink", "verify"]
+__all__ = ["AnalyzeResult", "ShrinkResult", "__version__", "analyze", "errors", "load", "scan", "shrink", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -76,6 +76,11 @@ def reference(
         if rows is None:
             raise UsageError("--expected holds answers to the rows of --data, which is not given")
         return read_expected(expected, rows, fresh)
+    return original(model, source, trust, python)
+
+
+def original(model: Any, source: Ingested, trust: bool, python: str | None) -> Reference:
+    """The original as it can be run: the live object, a process of its own, or not at all and why."""
     if not isinstance(model, _FILES):
         return LiveReference(follow(model, source.path) if source.path else model)
     if not source.versions:

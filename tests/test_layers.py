@@ -1,7 +1,7 @@
 """Imports go one way: what each part of slimml may import, read from the source and seen in fresh interpreters.
 
-cli > driver > choice > parity, measure > backends > frontends, passes > ingest, tables
-    > runtime > plan > ir, artifact > _optional > options, schema > errors
+cli > driver, analysis > choice > parity, measure > backends > frontends, passes > ingest, tables
+    > runtime > plan > ir, artifact > _optional > options, schema, units > errors
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.shared import ROOT
 STEPS = (
     ("__init__", "__main__"),
     ("cli",),
-    ("driver",),
+    ("driver", "analysis"),
     ("intake",),
     ("candidates", "exported", "result", "sample"),
     ("choice",),
@@ -31,7 +31,7 @@ STEPS = (
     ("plan",),
     ("ir", "artifact"),
     ("_optional",),
-    ("options", "schema"),
+    ("options", "schema", "units"),
     ("errors",),
 )
 STEP = {part: number for number, parts in enumerate(STEPS) for part in parts}
@@ -41,6 +41,7 @@ NUMERICAL = frozenset({"numpy", "scipy"})
 AT_THE_TOP = {
     "cli": frozenset({"rich"}),
     "driver": NUMERICAL,
+    "analysis": NUMERICAL,
     "exported": NUMERICAL,
     "sample": NUMERICAL,
     "choice": NUMERICAL,

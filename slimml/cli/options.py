@@ -19,16 +19,21 @@ def add_data(parser: ArgumentParser, use: str) -> None:
 
 
 def add_original(parser: ArgumentParser) -> None:
-    """How to find and run the original."""
-    parser.add_argument("--select", metavar="PATH", help="the model to take from a file that holds several")
+    """How to find and run the original, or its answers."""
+    add_running(parser)
     parser.add_argument(
         "--expected", metavar="FILE", help=f"the original's answers to the rows of --data ({DATA_FORMATS})"
     )
+
+
+def add_running(parser: ArgumentParser) -> None:
+    """How to find and run the original."""
+    parser.add_argument("--select", metavar="PATH", help="the model to take from a file that holds several")
     parser.add_argument(
         "--reference-python", metavar="PY", help="a Python with the release that wrote the model, to run the original"
     )
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="unpickle and run the original for the comparison, although the file names code that slimml does not know",
+        help="unpickle and run the original, although the file names code that slimml does not know",
     )

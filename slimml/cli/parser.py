@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from slimml.cli.analyze import ANALYZE
 from slimml.cli.command import Command
 from slimml.cli.inspect import INSPECT
 from slimml.cli.predict import PREDICT
@@ -15,7 +16,7 @@ from slimml.cli.shrink import SHRINK
 from slimml.cli.verify import VERIFY
 from slimml.errors import UsageError
 
-COMMANDS = {c.name: c for c in (SHRINK, VERIFY, INSPECT, PREDICT, SCAN)}
+COMMANDS = {c.name: c for c in (SHRINK, ANALYZE, VERIFY, INSPECT, PREDICT, SCAN)}
 
 _EXIT_CODES = """\
 exit codes:

@@ -109,6 +109,15 @@ class ProcessReference:
             return None
         return reply
 
+    def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
+        """As of any reference; None where it did not come to an end."""
+        try:
+            reply, _ = self._ask(("profile", rows.shape, plain(rows), seconds), self.call_seconds, "be profiled")
+        except ReferenceFailedError:
+            return None
+        found: dict[str, Any] | None = reply["profile"]
+        return found
+
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self.process.kill()

@@ -45,6 +45,9 @@ class Reference(Protocol):
     def timing(self, rows: RawRows, method: str = "predict", seconds: float = 2.0) -> dict[str, Any] | None:
         """{"frame": {p50, p99}, "dict": {p50, p99}} in microseconds and "rows_per_s"; None where it cannot be timed."""
 
+    def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
+        """What `profiling.profile` finds out about its steps; None where it cannot be timed."""
+
     def close(self) -> None:
         """End its process."""
 
@@ -68,6 +71,10 @@ class NoReference:
         raise ReferenceFailedError(self.sentence)
 
     def timing(self, rows: RawRows, method: str = "predict", seconds: float = 2.0) -> dict[str, Any] | None:
+        """Never."""
+        return None
+
+    def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
         """Never."""
         return None
 
@@ -111,6 +118,12 @@ class LiveReference:
             )
         return timed
 
+    def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
+        """As of any reference; with one job."""
+        with self._one_job():
+            found: dict[str, Any] | None = worker.profiled(self.estimator, rows.shape, rows.described(), seconds)
+        return found
+
     def close(self) -> None:
         """Nothing to end."""
 
@@ -143,6 +156,10 @@ class ExpectedReference:
         return {name: self.given[name] for name in outputs if name in self.given}
 
     def timing(self, rows: RawRows, method: str = "predict", seconds: float = 2.0) -> dict[str, Any] | None:
+        """A file cannot be timed."""
+        return None
+
+    def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
         """A file cannot be timed."""
         return None
 

@@ -11,6 +11,7 @@ the other side never unpickles what a model may have touched.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import io
 import json
 import os
@@ -234,6 +235,25 @@ def accepted(call: Any, arguments: list[Any]) -> list[Any]:
     return taken
 
 
+def profiled(model: Any, shape: str, columns: list[Any], seconds: float) -> Any:
+    """What profiling.py, the file beside this one, finds out about the steps of a model; None where no row is taken."""
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiling.py")
+    spec = importlib.util.spec_from_file_location("slimml_profiling", place)
+    assert spec is not None and spec.loader is not None  # it is a Python file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows = argument(shape, columns)
+    count = min(len(rows), 64)
+    singles = [rows.iloc[[i]] if shape == "frame" else rows[i : i + 1] for i in range(count)]
+    method = module.main_method(lambda name: callable(getattr(model, name, None)))
+    if method is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        call = getattr(model, method)
+        return module.profile(model, accepted(call, singles), accepted(call, [rows]), seconds)
+
+
 # ----------------------------------------------------------------------------------------------------------- loading
 
 
@@ -357,6 +377,8 @@ def serve(receive: IO[bytes], send: IO[bytes]) -> None:
             reply: dict[str, Any] = {"versions": versions(), "class": type(model).__name__}
         elif message[0] == "answer":
             reply, blobs = reply_to_rows(model, *message[1:])
+        elif message[0] == "profile":
+            reply = {"profile": profiled(model, *message[1:])}
         else:
             reply = timings(model, *message[1:])
         write_frame(send, json.dumps({"reply": reply, "blobs": len(blobs)}).encode())
