@@ -83,11 +83,13 @@ def original(model: Any, source: Ingested, trust: bool, python: str | None) -> R
     """The original as it can be run: the live object, a process of its own, or not at all and why."""
     if not isinstance(model, _FILES):
         return LiveReference(follow(model, source.path) if source.path else model)
-    if not source.versions:
+    if not source.versions and not source.unsaid:
         return NoReference("the file does not say which release of which library wrote it")
     given = bytes(model) if isinstance(model, _BYTES) else model
     unknown = is_harmless(source.imports)
-    return open_reference(given, source.versions, unknown, select=source.path, trust=trust, python=python)
+    return open_reference(
+        given, source.versions, unknown, unsaid=source.unsaid, select=source.path, trust=trust, python=python
+    )
 
 
 def described(model: Any, source: Ingested) -> SourceReport:

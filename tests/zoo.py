@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -183,6 +185,7 @@ TARGETS: dict[str, Callable[[np.ndarray], Any]] = {
     "amount column": lambda s: (3.0 * s)[:, None],
     "two amounts": lambda s: np.column_stack([s, np.sin(2 * s) - 5]),
     "positive": lambda s: np.exp(0.7 * s),
+    "share": lambda s: 1 / (1 + np.exp(-s)),
     "count": lambda s: np.floor(np.exp(0.5 * s)),
     "constant": lambda s: np.full(len(s), 2.5),
     "two labels": lambda s: np.column_stack([s > 0, np.digitize(s, [-1, 0, 1])]).astype(int),
@@ -637,6 +640,59 @@ def hist(classifier: bool = True, **options: Any) -> Any:
     return kind(**{"max_iter": 8, "min_samples_leaf": 8, "random_state": 0, "early_stopping": False, **options})
 
 
+GBM: dict[str, Any] = {"n_estimators": 8, "num_leaves": 7, "min_child_samples": 8, "random_state": 0, "verbose": -1}
+
+
+def gbm(classifier: bool = True, **options: Any) -> Any:
+    """LightGBM, small."""
+    return (LGBMClassifier if classifier else LGBMRegressor)(**{**GBM, "n_jobs": 1, **options})
+
+
+class Raw(BaseEstimator):
+    """Fits to the Booster inside of a LightGBM estimator."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, x: Any, y: Any) -> Any:
+        return self.estimator.fit(x, y).booster_
+
+
+class StoppedEarly(BaseEstimator):
+    """Fits LightGBM until a part of the rows is answered no better; `raw`: to a Booster that keeps later trees too."""
+
+    def __init__(self, estimator: Any, raw: bool = False) -> None:
+        self.estimator = estimator
+        self.raw = raw
+
+    def fit(self, x: Any, y: Any) -> Any:
+        stop = [lightgbm.early_stopping(2, verbose=False)]
+        if not self.raw:
+            return self.estimator.fit(x[:160], y[:160], eval_set=[(x[160:], y[160:])], callbacks=stop)
+        train = lightgbm.Dataset(x[:160], y[:160], params={"verbose": -1})
+        options = {"objective": "binary", "verbose": -1, "num_threads": 1, "learning_rate": 0.5, "num_leaves": 7}
+        fitted = lightgbm.train(
+            options, train, 60, valid_sets=[train.create_valid(x[160:], y[160:])], callbacks=stop,
+            keep_training_booster=True)  # fmt: skip
+        assert 0 < fitted.best_iteration < fitted.num_trees()
+        return fitted
+
+
+class Grouped(BaseEstimator):
+    """Fits a ranker to groups of twenty rows."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, x: Any, y: Any) -> Any:
+        return self.estimator.fit(x, y, group=[20] * (len(x) // 20))
+
+
+def squared_error(y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An objective of the user's own."""
+    return predicted - y, np.ones_like(predicted)
+
+
 HISTOGRAM_BOOSTING = [
     array("hist/binary", hist(), "binary"),
     array("hist/three", hist(max_iter=5), "words"),
@@ -741,6 +797,59 @@ ENSEMBLES = [
     array("stacking/in-voting", VotingClassifier(
         [("stack", StackingClassifier(voters()[1:], cv=3)), ("line", LogisticRegression())], voting="soft"), "three"),
 ]
+
+LIGHTGBM = [
+    array("lightgbm/binary", gbm(), "binary"),
+    array("lightgbm/three", gbm(n_estimators=5), "words"),
+    array("lightgbm/bool", gbm(max_depth=2, sigmoid=0.7), "bool"),
+    array("lightgbm/one-vs-all", gbm(n_estimators=5, objective="multiclassova", sigmoid=1.5), "odd"),
+    array("lightgbm/missing", gbm(), "yes/no", missing=True),
+    array("lightgbm/missing-three", gbm(n_estimators=4), "odd", missing=True),
+    array("lightgbm/zero-missing", gbm(zero_as_missing=True), "binary", missing=True),
+    array("lightgbm/nan-is-zero", gbm(use_missing=False), "binary", missing=True),
+    array("lightgbm/categories", gbm(categorical_feature=[1, 3]), "binary", missing=True),
+    array("lightgbm/categories-one-by-one", gbm(categorical_feature=[1, 4], max_cat_to_onehot=64), "three"),
+    array("lightgbm/random-forest", gbm(boosting_type="rf", subsample=0.6, subsample_freq=1), "binary"),
+    array(
+        "lightgbm/random-forest-three",
+        gbm(n_estimators=4, boosting_type="rf", subsample=0.6, subsample_freq=1),
+        "words",
+        missing=True,
+    ),
+    array("lightgbm/dart", gbm(boosting_type="dart"), "binary"),
+    array("lightgbm/sampled", gbm(data_sample_strategy="goss"), "signs"),
+    array("lightgbm/stopped-early", StoppedEarly(gbm(n_estimators=60, learning_rate=0.5)), "binary"),
+    array("lightgbm/booster-stopped-early", StoppedEarly(gbm(n_estimators=60, learning_rate=0.5), raw=True), "binary"),
+    array("lightgbm/booster-three", Raw(gbm(n_estimators=3)), "three"),
+    frame(
+        "lightgbm/pandas-categories",
+        gbm(cat_smooth=1.0, min_data_per_group=5),
+        "yes/no",
+        columns=["age", *CATEGORIES, "income"],
+        prepare=as_category,
+    ),
+    frame("lightgbm/booster-frame", Raw(gbm(False)), "amount", columns=["age", "hours", "plan", "member", "visits"]),
+    frame("lightgbm/pipeline", make_pipeline(prepared(), gbm()), "yes/no"),
+    frame("lightgbm/sparse-pipeline", make_pipeline(prepared(sparse=True), gbm(n_estimators=4)), "words"),
+    frame("lightgbm/ordinal-pipeline", make_pipeline(ordinal(), gbm(categorical_feature=[0, 1])), "binary"),
+    array("lightgbm/regression", gbm(False), "amount", missing=True),
+    array("lightgbm/absolute", gbm(False, objective="regression_l1"), "amount"),
+    array("lightgbm/huber", gbm(False, objective="huber"), "amount"),
+    array("lightgbm/fair", gbm(False, objective="fair"), "amount"),
+    array("lightgbm/quantile", gbm(False, objective="quantile", alpha=0.9), "amount"),
+    array("lightgbm/percentage", gbm(False, objective="mape"), "amount"),
+    array("lightgbm/root", gbm(False, reg_sqrt=True), "amount"),
+    array("lightgbm/poisson", gbm(False, objective="poisson"), "count"),
+    array("lightgbm/gamma", gbm(False, objective="gamma"), "positive", missing=True),
+    array("lightgbm/tweedie", gbm(False, objective="tweedie"), "count"),
+    array("lightgbm/cross-entropy", gbm(False, objective="cross_entropy"), "share"),
+    array("lightgbm/cross-entropy-lambda", gbm(False, objective="cross_entropy_lambda"), "share"),
+    array("lightgbm/one-leaf", gbm(False, n_estimators=2), "constant"),
+    array("lightgbm/own-objective", gbm(False, objective=squared_error), "amount"),
+    array("lightgbm/own-objective-binary", gbm(objective=squared_error), "binary"),
+    array("lightgbm/ranker", Grouped(LGBMRanker(**GBM)), "three"),
+    array("lightgbm/ranker-cross-entropy", Grouped(LGBMRanker(objective="rank_xendcg", **GBM)), "three"),
+]
 # fmt: on
 
 ZOO: list[ZooModel] = [
@@ -756,4 +865,5 @@ ZOO: list[ZooModel] = [
     *BOOSTING,
     *HISTOGRAM_BOOSTING,
     *ENSEMBLES,
+    *LIGHTGBM,
 ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LOWERINGS: dict[str, Lowering] = {}
 
 # The modules whose import registers slimml's own lowerings.
-_FAMILIES = (
+_SKLEARN = (
     "compose",
     "scale",
     "impute",
@@ -29,6 +29,10 @@ _FAMILIES = (
     "boosting",
     "hist_boosting",
     "meta",
+)
+_FAMILIES = (
+    *(f"sklearn.{family}" for family in _SKLEARN),
+    "lightgbm.models",
 )
 
 
@@ -55,7 +59,7 @@ def moved(module: str, *classes: str) -> list[str]:
 def lowering(path: str) -> Lowering | None:
     """The lowering registered for a class, or None."""
     for family in _FAMILIES:
-        import_module(f"slimml.frontends.sklearn.{family}")
+        import_module(f"slimml.frontends.{family}")
     return _LOWERINGS.get(path)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from slimml.errors import LimitError, UsageError
 from slimml.ingest import archive, formats
 from slimml.ingest.compression import compression_of, decompress
+from slimml.ingest.lightgbm import is_text_model
 from slimml.ingest.limits import Limits
 from slimml.ingest.machine import Source
 
@@ -23,9 +24,9 @@ _HEAD = 4096
 
 @dataclass(eq=False)
 class Opened:
-    """The bytes of a source as they are, and the pickle inside them.
+    """The bytes of a source as they are, and the pickle or the model text inside them.
 
-    `raw` is the file, `data` the pickle, `layers` what was around it (outermost first), `name` the file's or "".
+    `raw` is the file, `data` what is inside, `layers` what was around it (outermost first), `name` the file's or "".
     """
 
     raw: Source
@@ -86,6 +87,8 @@ def _unwrap(opened: Opened, limits: Limits) -> None:
     while True:
         head = opened.head
         kind = "zip" if head[:4] in archive.MAGIC else compression_of(head)
+        if kind is None and is_text_model(head):
+            return
         if kind is None:
             formats.refuse_known(head, len(opened.data))
             if not formats.may_be_pickle(head):

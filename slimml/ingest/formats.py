@@ -58,8 +58,6 @@ def refuse_known(head: bytes, size: int) -> None:
 
 
 def _refuse_model_formats(head: bytes, text: bytes) -> None:
-    if text.startswith((b"tree\n", b"tree\r\n")):
-        raise UnknownFormatError("a LightGBM text model, which is not read yet", hint=_NOT_YET)
     if head[:1] == b"{" and (b'"learner"' in head or b"learner" in head[:64]):
         kind = "JSON" if text[1:2] in (b'"', b" ", b"\n", b"\r") else "UBJSON"
         raise UnknownFormatError(f"an XGBoost {kind} model, which is not read yet", hint=_NOT_YET)

@@ -14,6 +14,7 @@ from slimml.ingest.containers import choose
 from slimml.ingest.decode import decode
 from slimml.ingest.excused import excuse
 from slimml.ingest.hazards import hazards
+from slimml.ingest.lightgbm import PARSED, booster_of, complete, is_text_model
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
@@ -32,6 +33,7 @@ class Ingested:
     `bytes`     size of the source
     `imports`   every name in the stream with its verdict
     `versions`  library -> the release that wrote it, as far as the file says
+    `unsaid`    library -> the format in which it wrote, which does not name the release
     `warnings`  sentences for the user
     `path`      where in the file the root stands ("" for the whole)
     `source`    the bytes themselves; None for a live object
@@ -44,6 +46,7 @@ class Ingested:
     imports: list[Import] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    unsaid: dict[str, str] = field(default_factory=dict)
     path: str = ""
     source: Opened | None = field(default=None, repr=False)
     stream: Stream | None = field(default=None, repr=False)
@@ -65,6 +68,8 @@ def read(
     """
     opened = open_source(source, limits)
     context = Context(limits)
+    if is_text_model(opened.head):
+        return _read_text(opened, context, limits, select)
     try:
         root, end = decode(opened.data, context)
     except IngestError as e:
@@ -78,6 +83,15 @@ def read(
     ingested.source, ingested.stream = opened, Stream(opened.data, root, context.jumps)
     if end < len(opened.data):
         ingested.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
+    return ingested
+
+
+def _read_text(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
+    root = booster_of(opened.data)
+    ingested = checked(root, context, limits)
+    ingested.path, ingested.root = choose(root, select)
+    ingested.format = "+".join([*opened.layers, f"LightGBM text {root.fields[PARSED].version}"])
+    ingested.bytes, ingested.source = opened.size, opened
     return ingested
 
 
@@ -98,6 +112,7 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
     refuse_dangerous(imports, root)
     records = survey(root, limits)
     imports = excuse(imports, records)
+    lightgbm = complete(records)
     check_structure(records)
     versions, warnings = versions_in(records)
     warnings += context.warnings + hazards(records)
@@ -107,7 +122,8 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
         warnings.append(f"names that are not known from honest models, none of them imported or called: {listed}")
     if not records:
         warnings.append(f"the file holds no model, only a value of type {type(root).__name__}")
-    return Ingested(root, "", 0, imports, versions, warnings)
+    unsaid = {"lightgbm": f"LightGBM text {lightgbm}"} if lightgbm else {}
+    return Ingested(root, "", 0, imports, versions, warnings, unsaid=unsaid)
 
 
 def format_name(opened: Opened, context: Context) -> str:

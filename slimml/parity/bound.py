@@ -254,6 +254,19 @@ def _exp(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bou
     return own if incoming[0] is None else own + value * np.expm1(_data(incoming[0]))
 
 
+@_rule("Softplus")
+def _softplus(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    # f' is at most 1, and y grows by less than exp(bound) over an interval of that width.
+    return own if incoming[0] is None else own + np.minimum(incoming[0], value * np.expm1(incoming[0]))
+
+
+@_rule("SignedSquare")
+def _squared(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    return None if bound is None else _rounded(value, bound * (2 * np.abs(inputs[0]) + bound))
+
+
 @_rule("Log")
 def _log(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     own = np.where(np.isfinite(value), UNIT * np.abs(value), 0.0)

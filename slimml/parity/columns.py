@@ -51,7 +51,7 @@ def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 _COLUMN_BY_COLUMN = frozenset(
     "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup Recode Sigmoid Exp "
-    "Log IsPositive".split()
+    "Log Softplus SignedSquare IsPositive".split()
 )
 
 

@@ -39,6 +39,7 @@ class ProcessReference:
     call_seconds: float = CALL_SECONDS
     versions: dict[str, str] = field(default_factory=dict)
     class_name: str = ""
+    unsaid: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def start(
@@ -86,7 +87,8 @@ class ProcessReference:
     def sentence(self) -> str:
         """What the report says."""
         said = ", ".join(f"{name} {version}" for name, version in self.versions.items()) or "its library"
-        return f"compared with the original, run by {said} in a process of its own"
+        unsaid = [f"; {form} does not say which release of {library} wrote it" for library, form in self.unsaid.items()]
+        return f"compared with the original, run by {said} in a process of its own{''.join(unsaid)}"
 
     def answers(self, rows: RawRows, outputs: Sequence[str]) -> Answers:
         """Its answers. Raises RowsRefusedError, ReferenceFailedError."""
@@ -205,24 +207,28 @@ def open_reference(
     versions: Mapping[str, str],
     unknown: Sequence[str],
     *,
+    unsaid: Mapping[str, str] | None = None,
     select: str = "",
     trust: bool = False,
     python: str | None = None,
 ) -> Reference:
     """The original of a file, or why it is not run.
 
-    `versions`: the releases that wrote it; `unknown`: the names in it that are not known to be harmless. It is loaded
-    only where each of them is known or `trust` is given, and only by the same minor release of its library.
+    `versions`: the releases that wrote it; `unknown`: the names in it that are not known to be harmless; `unsaid`:
+    library -> format of a part that does not say its release. It is loaded only where each name is known or `trust` is
+    given, and only by the same minor release of its library, or by any where the file does not say which.
     """
     if unknown and not trust:
         listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         return NoReference(f"the file names what is not known to be harmless ({listed}); --trust runs it")
-    if python is None and (reason := why_not_installed(versions)):
+    silent = dict(unsaid or {})
+    if python is None and (reason := why_not_installed(versions, silent)):
         return NoReference(reason)
     try:
         reference = ProcessReference.start(model, select=select, python=python, trust=trust)
     except ReferenceFailedError as error:
         return NoReference(str(error))
+    reference.unsaid = silent
     for library, written in versions.items():
         running = reference.versions.get(library)
         if running is not None and _minor(running) != _minor(written):
@@ -231,14 +237,17 @@ def open_reference(
     return reference
 
 
-def why_not_installed(versions: Mapping[str, str]) -> str | None:
-    """Why the releases that wrote a file cannot run here, or None; nothing is imported."""
+def why_not_installed(versions: Mapping[str, str], unsaid: Mapping[str, str] | None = None) -> str | None:
+    """Why the releases that wrote a file cannot run here, or None; nothing is imported. `unsaid`: any release does."""
     for library, written in versions.items():
         running = _installed(library)
         if running is None:
             return f"{library} {written} wrote the file and is not installed here; {_WAY_OUT}"
         if _minor(running) != _minor(written):
             return _wrong_release(library, written, running)
+    for library, form in (unsaid or {}).items():
+        if _installed(library) is None:
+            return f"{library} wrote the {form} and is not installed here; {_WAY_OUT}"
     return None
 
 

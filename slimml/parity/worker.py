@@ -258,12 +258,16 @@ def profiled(model: Any, shape: str, columns: list[Any], seconds: float) -> Any:
 
 
 def load(data: bytes, select: str) -> Any:
-    """The object in the bytes (pickle or joblib, plain or compressed, alone in a zip), then what is at `select`."""
+    """The object in the bytes (pickle, joblib or model text, compressed, alone in a zip), then what is at `select`."""
     if data[:4] == b"PK\x03\x04":
         import zipfile
 
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return load(archive.read(archive.namelist()[0]), select)
+    if first_bytes(data).startswith((b"tree\n", b"tree\r\n")):
+        import lightgbm
+
+        return lightgbm.Booster(model_str=decompressed(data).decode("utf-8"))
     try:
         import joblib
     except ImportError:
@@ -286,6 +290,22 @@ def follow(item: Any, select: str) -> Any:
         step = max((s for s in steps if select == s or select.startswith(s + ".")), key=len)
         item, select = steps[step], select[len(step) + 1 :]
     return item
+
+
+def first_bytes(data: bytes) -> bytes:
+    """The first bytes inside of gzip, bz2 or xz, told by the first bytes outside."""
+    import bz2
+    import gzip
+    import lzma
+
+    openers: Any = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+    if data[:2] not in openers:
+        return data[:8]
+    try:
+        with openers[data[:2]](io.BytesIO(data)) as file:
+            return bytes(file.read(8))
+    except (OSError, EOFError, lzma.LZMAError):
+        return b""
 
 
 def decompressed(data: bytes) -> bytes:

@@ -47,9 +47,11 @@ SPECS: dict[str, dict[str, str]] = {
     "Forest": {"trees": TREES},
     # heads
     "Sigmoid": {},
-    "Exp": {},
+    "Exp": {"serial": BOOL},
     "Log": {},
-    "Softmax": {},
+    "Softmax": {"serial": BOOL},
+    "Softplus": {},
+    "SignedSquare": {},
     "NormalizeRows": {},
     "Complement": {},
     "ArgMax": {},

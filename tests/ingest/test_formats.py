@@ -139,7 +139,6 @@ def _npy() -> bytes:
         (b'{"a": 1}', "JSON"),
         (b'{"learner": {"attributes": {}}, "version": [3, 0, 0]}', "XGBoost JSON"),
         (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "UBJSON"),
-        (b"tree\nversion=v4\nnum_class=1\n", "LightGBM"),
         (b"\x08\x09\x12\x07skl2onnx", "ONNX"),
         (_npy(), "NumPy array"),
         (_zip({"a.npy": _npy()}), "npz"),

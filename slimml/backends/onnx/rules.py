@@ -185,6 +185,10 @@ def _softmax(scope: Scope, node: Node) -> str:
     return scope.op("Softmax", scope.x(node), axis=1)
 
 
+def _signed_square(scope: Scope, node: Node) -> str:
+    return scope.op("Mul", scope.op("Abs", scope.x(node)), scope.x(node))
+
+
 def _normalize(scope: Scope, node: Node) -> str:
     x, one = scope.x(node), scope.const(1.0)
     total = scope.op("ReduceSum", x, scope.const([1], "int64"), keepdims=1)
@@ -234,6 +238,7 @@ RULES: Mapping[type[Node], Rule] = {
     heads.Exp: _exp,
     heads.Log: _log,
     heads.Softmax: _softmax,
+    heads.SignedSquare: _signed_square,
     heads.NormalizeRows: _normalize,
     heads.Complement: _complement,
     heads.ArgMax: _argmax,

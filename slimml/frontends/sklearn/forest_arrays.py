@@ -39,10 +39,15 @@ class RawTrees:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CategoryColumn:
-    """How a column of categories is ranked: codes 0 .. count - 1 are their own ranks where `known`, else missing."""
+class RankedColumn:
+    """How a column is ranked whose ranks are not the positions of its thresholds: categories, intervals of missing.
 
-    known: np.ndarray
+    `cuts` (k,), rising, in the column's dtype; `table` int32 (k + 1,): the rank of what lies between them, -1 missing.
+    A numeric split of the column has a cut for its threshold, and ranks rise there as cuts do.
+    """
+
+    cuts: np.ndarray
+    table: np.ndarray
 
 
 def ranked_forest(
@@ -51,7 +56,7 @@ def ranked_forest(
     *,
     base: np.ndarray,
     targets: np.ndarray | None = None,
-    categories: dict[int, CategoryColumn] | None = None,
+    given: dict[int, RankedColumn] | None = None,
     origin: str = "",
 ) -> Node:
     """Forest(Rank(x)): every split of a column becomes a comparison of its rank, exactly.
@@ -60,7 +65,7 @@ def ranked_forest(
     """
     inner = raw.feature >= 0
     in_set = raw.in_set if raw.in_set is not None else np.zeros(len(inner), dtype=bool)
-    rank, cut = _rank(x, raw, inner & ~in_set, categories or {}, origin)
+    rank, cut = _rank(x, raw, inner & ~in_set, given or {}, origin)
     values, value_row = unique_rows(raw.values[~inner])
     cut[~inner] = value_row
     if raw.set_row is not None:
@@ -85,7 +90,7 @@ def ranked_forest(
 
 
 def _rank(
-    x: Node, raw: RawTrees, numeric: np.ndarray, categories: dict[int, CategoryColumn], origin: str
+    x: Node, raw: RawTrees, numeric: np.ndarray, given: dict[int, RankedColumn], origin: str
 ) -> tuple[Node, np.ndarray]:
     """The Rank node, and for every numeric split the rank of its cut."""
     dtype = np.dtype(x.type.dtype)
@@ -95,10 +100,11 @@ def _rank(
     cut = np.zeros(len(raw.feature), dtype=np.int64)
     columns, tables = [], []
     for c in range(x.type.width):
-        if c in categories:
-            cuts, table = _category_cuts(categories[c].known, dtype)
+        mine = by_column[bounds[c] : bounds[c + 1]]
+        if c in given:
+            cuts, table = given[c].cuts, given[c].table
+            cut[mine] = np.searchsorted(cuts, raw.threshold[mine])
         else:
-            mine = by_column[bounds[c] : bounds[c + 1]]
             cuts, cut[mine] = np.unique(
                 canonical_cuts(raw.threshold[mine], dtype, x.type.domains[c].integer), return_inverse=True
             )
@@ -106,7 +112,7 @@ def _rank(
         columns.append(cuts)
         tables.append(table)
     offsets = np.cumsum([0] + [len(c) for c in columns]).astype(np.int64)
-    table = np.concatenate(tables) if categories else np.zeros(0, dtype=np.int32)
+    table = np.concatenate(tables) if given else np.zeros(0, dtype=np.int32)
     cuts = np.concatenate([np.zeros(0, dtype), *columns])
     return Rank(inputs=(x,), cuts=cuts, offsets=offsets, table=table, origin=origin), cut
 
@@ -126,14 +132,14 @@ def canonical_cuts(threshold: np.ndarray, dtype: np.dtype, integer: bool) -> np.
     return np.asarray(cuts + dtype.type(0))  # -0.0 becomes 0.0
 
 
-def _category_cuts(known: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts and table of a column of codes: below 0 and beyond the last code is missing, so are unknown codes.
+def category_column(known: np.ndarray, dtype: np.dtype) -> RankedColumn:
+    """A column of codes, their own ranks where `known`: below 0, beyond the last code and unknown is missing.
 
     The original truncates a value to its code, so code k covers [k, k + 1).
     """
     edges = np.nextafter(np.arange(len(known) + 1, dtype=dtype), dtype.type(-np.inf))
     codes = np.where(known, np.arange(len(known)), -1)
-    return edges, np.concatenate([[-1], codes, [-1]]).astype(np.int32)
+    return RankedColumn(edges, np.concatenate([[-1], codes, [-1]]).astype(np.int32))
 
 
 def unique_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,13 +11,14 @@ from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
 from slimml.frontends.sklearn.boosting import logistic
 from slimml.frontends.sklearn.fields import labels, steps_of
-from slimml.frontends.sklearn.forest_arrays import CategoryColumn, RawTrees, no_sets, ranked_forest
+from slimml.frontends.sklearn.forest_arrays import RankedColumn, RawTrees, category_column, no_sets, ranked_forest
 from slimml.frontends.sklearn.linear import classifier
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.heads import ArgMax, Exp, IsPositive, Softmax
+from slimml.ir.types import ValueType
 
 _MODULE = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
 _LOG_LINK = ("poisson", "gamma")
@@ -52,11 +53,11 @@ def _raw_predictions(est: Record, x: Source, ctx: Lowerer) -> Node:
     outputs = int(est.n_trees_per_iteration_)
     if not stages or any(len(s) != outputs for s in stages):
         raise ctx.unsupported("_predictors do not hold one tree per class and iteration")
-    categories = _categories(est, block.type.width, ctx)
+    categories = _categories(est, block.type, ctx)
     raw = _raw_trees([tree for stage in stages for tree in stage], categories, ctx)
     base = np.zeros(outputs) + np.asarray(est._baseline_prediction, dtype=np.float64).ravel()
     targets = np.tile(np.arange(outputs), len(stages))
-    return ranked_forest(block, raw, base=base, targets=targets, categories=categories, origin=ctx.where)
+    return ranked_forest(block, raw, base=base, targets=targets, given=categories, origin=ctx.where)
 
 
 def _preprocessed(est: Record, x: Source, ctx: Lowerer) -> Node:
@@ -86,7 +87,7 @@ def _selected(x: Source, index: list[int], ctx: Lowerer) -> Source:
     return Select(inputs=(x,), index=np.asarray(index, dtype=np.int64), origin=ctx.where)
 
 
-def _categories(est: Record, width: int, ctx: Lowerer) -> dict[int, CategoryColumn]:
+def _categories(est: Record, block: ValueType, ctx: Lowerer) -> dict[int, RankedColumn]:
     """The columns that are split as categories, and which codes training saw (make_known_categories_bitsets)."""
     mapper = est._bin_mapper
     mask = mapper.get("is_categorical_")
@@ -94,7 +95,7 @@ def _categories(est: Record, width: int, ctx: Lowerer) -> dict[int, CategoryColu
         return {}
     columns = np.flatnonzero(np.asarray(mask, dtype=bool)).tolist()
     thresholds: list[Any] = list(mapper.bin_thresholds_)
-    if len(thresholds) != width:
+    if len(thresholds) != block.width:
         raise ctx.unsupported("_bin_mapper does not have the columns that come in")
     out = {}
     for c in columns:
@@ -103,11 +104,11 @@ def _categories(est: Record, width: int, ctx: Lowerer) -> dict[int, CategoryColu
             raise ctx.unsupported("a known category is no code from 0 to 255")
         known = np.zeros(int(codes.max(initial=-1)) + 1, dtype=bool)
         known[codes.astype(np.int64)] = True
-        out[c] = CategoryColumn(known)
+        out[c] = category_column(known, np.dtype(block.dtype))
     return out
 
 
-def _raw_trees(trees: list[Any], categories: dict[int, CategoryColumn], ctx: Lowerer) -> RawTrees:
+def _raw_trees(trees: list[Any], categories: dict[int, RankedColumn], ctx: Lowerer) -> RawTrees:
     nodes = [np.asarray(t.nodes) for t in trees]
     sizes = np.array([len(n) for n in nodes], dtype=np.int64)
     roots = np.cumsum(sizes) - sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,17 +43,23 @@ class Sigmoid(_Elementwise):
         if x.dtype == np.float32:
             one = np.float32(1)
             return np.asarray(one / (one + expf(-x)))
-        flat = np.fromiter(map(_expit, x.ravel().tolist()), dtype=np.float64, count=x.size)
-        return flat.reshape(x.shape)
+        return _mapped(_expit, x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Exp(_Elementwise):
-    """y = exp(x); in float32 with the C library's expf"""
+    """y = exp(x); in float32 with the C library's expf
+
+    `serial`: in float64 too value by value with the C library's exp, as a loop in C++ has it.
+    """
+
+    serial: bool = False
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         if x.dtype == np.float32:
             return expf(x)
+        if self.serial:
+            return _mapped(_exp, x)
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(x))
 
@@ -74,7 +81,10 @@ class Softmax(_Elementwise):
     """y = exp(x - max) / sum(exp(x - max)) over the columns
 
     In float32 with the C library's expf, and the sum added column by column in float64, as XGBoost's Softmax does.
+    `serial`: in float64 with the C library's exp, and added column by column, as a loop in C++ has it.
     """
+
+    serial: bool = False
 
     def infer(self) -> ValueType:
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
@@ -85,8 +95,33 @@ class Softmax(_Elementwise):
                 raised = expf(x - x.max(axis=1)[:, None])
                 total = np.add.accumulate(raised.astype(np.float64), axis=1)[:, -1:].astype(np.float32)
                 return np.asarray(raised / total)
-            raised = np.exp(x - x.max(axis=1)[:, None])
+            below = x - x.max(axis=1)[:, None]
+            if self.serial:
+                raised = _mapped(_exp, below)
+                # accumulate adds strictly one after another, where sum() would add in pairs.
+                return np.asarray(raised / np.add.accumulate(raised, axis=1)[:, -1:])
+            raised = np.exp(below)
         return np.asarray(raised / raised.sum(axis=1)[:, None])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Softplus(_Elementwise):
+    """y = log(1 + exp(x)), with the C library's exp and log1p"""
+
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return _mapped(lambda v: math.log1p(_exp(v)), x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class SignedSquare(_Elementwise):
+    """y = |x| * x"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(np.abs(x) * x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -143,6 +178,17 @@ class IsPositive(_Elementwise):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return (x >= 0 if self.or_zero else x > 0).astype(np.int64)
+
+
+def _mapped(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
+    return np.fromiter(map(function, x.ravel().tolist()), dtype=np.float64, count=x.size).reshape(x.shape)
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:  # infinite in C
+        return math.inf
 
 
 def _expit(x: float) -> float:

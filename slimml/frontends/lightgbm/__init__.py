@@ -1,0 +1,1 @@
+"""LightGBM's boosters and their scikit-learn faces, from the text of the model alone."""
