@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.ingest.scan import scan as scan
+    from slimml.judge.bench import bench as bench
+    from slimml.judge.gate import gate as gate
     from slimml.result import ShrinkResult as ShrinkResult
     from slimml.runtime import load as load
 
@@ -28,13 +30,27 @@ _HOME = {
     "AnalyzeResult": "slimml.analysis.result",
     "ShrinkResult": "slimml.result",
     "analyze": "slimml.analysis.run",
+    "bench": "slimml.judge.bench",
+    "gate": "slimml.judge.gate",
     "load": "slimml.runtime",
     "scan": "slimml.ingest.scan",
     "shrink": "slimml.driver",
     "verify": "slimml.driver",
 }
 
-__all__ = ["AnalyzeResult", "ShrinkResult", "__version__", "analyze", "errors", "load", "scan", "shrink", "verify"]
+__all__ = [
+    "AnalyzeResult",
+    "ShrinkResult",
+    "__version__",
+    "analyze",
+    "bench",
+    "errors",
+    "gate",
+    "load",
+    "scan",
+    "shrink",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from slimml.choice import CandidateReport, choose
 from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
 from slimml.exported import FileWriter, writer_for
 from slimml.ingest.read import Ingested
-from slimml.intake import check_python, content_of, described, graphs, ingest, reference, summary
+from slimml.intake import apart, check_python, content_of, described, graphs, ingest, reference, summary
 from slimml.ir.graph import Graph
 from slimml.ir.text import fingerprint
 from slimml.measure.footprint import footprint
@@ -33,7 +33,6 @@ from slimml.parity.seams import Checker
 from slimml.passes.runner import PassReport
 from slimml.result import ReferenceReport, ShrinkResult, VerifyResult
 from slimml.runtime import golden, load
-from slimml.runtime.predictor import Model
 from slimml.sample import read_sample
 
 Progress = Callable[[str, float | None], None]
@@ -141,9 +140,9 @@ def verify(
     sample = read_sample(source.root, data, None, None)
     options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")
     fresh, final, _ = graphs(source, sample, options)
-    apart = _apart(fresh, opened)
-    if apart:
-        said = ReferenceReport("none", None, f"not compared: the artifact is of another model, {apart}")
+    other = apart(fresh, opened)
+    if other:
+        said = ReferenceReport("none", None, f"not compared: the artifact is of another model, {other}")
         return VerifyResult(False, said, warnings=[*source.warnings, said.sentence])
     with closing(reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
@@ -152,19 +151,6 @@ def verify(
     warnings = [*source.warnings, *([said.sentence] if said.how == "none" else [])]
     ok = parity.exactness is not None and parity.exactness <= Exactness.ROUNDING
     return VerifyResult(ok, said, parity=parity, warnings=warnings)
-
-
-def _apart(fresh: Graph, opened: Model) -> str:
-    """Why the answers of a model and an artifact cannot be compared at all, or ""."""
-    mine, theirs = fresh.schema.names, opened.schema.names
-    if mine != theirs:
-        return f"which takes the columns {_some(theirs)} and not {_some(mine)}"
-    answers = tuple(o.name for o in fresh.outputs)
-    return "" if answers == opened.outputs else f"which answers {_some(opened.outputs)} and not {_some(answers)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 class Made(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from slimml.errors import InternalError, UsageError
@@ -22,6 +23,7 @@ from slimml.parity.worker import follow
 from slimml.passes import PASSES
 from slimml.passes.runner import PassReport, run_passes
 from slimml.result import ReferenceReport, SourceReport
+from slimml.runtime.predictor import Model
 from slimml.sample import Sample, read_expected
 
 _BYTES = (bytes, bytearray, memoryview)
@@ -103,3 +105,16 @@ def summary(original: Reference, checker: Checker | None = None) -> ReferenceRep
     if checker is not None and checker.failed:
         return ReferenceReport("none", original.library_version, f"not compared with the original: {checker.failed}")
     return ReferenceReport(original.how, original.library_version, original.sentence)
+
+
+def apart(fresh: Graph, opened: Model) -> str:
+    """Why the answers of a model and an artifact cannot be compared at all, or ""."""
+    mine, theirs = fresh.schema.names, opened.schema.names
+    if mine != theirs:
+        return f"which takes the columns {_some(theirs)} and not {_some(mine)}"
+    answers = tuple(o.name for o in fresh.outputs)
+    return "" if answers == opened.outputs else f"which answers {_some(opened.outputs)} and not {_some(answers)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")

@@ -35,10 +35,20 @@ class Sample:
 
     def rows(self, schema: Schema) -> RawRows | None:
         """The table's rows under the schema that lowering ended with."""
-        if self.table is None:
-            return None
-        names = _matched(schema.names, schema.named, self.table)
-        return RawRows.make(schema, {c.name: self.table.columns[n] for c, n in zip(schema.columns, names, strict=True)})
+        return rows_of(self.table, schema) if self.table is not None else None
+
+
+def rows_of(table: Table, schema: Schema) -> RawRows:
+    """A table's rows under a schema. Raises InputError where columns are missing, or hold no numbers and should."""
+    columns = {}
+    for column, name in zip(schema.columns, _matched(schema.names, schema.named, table), strict=True):
+        columns[column.name] = values = table.columns[name]
+        if column.kind == NUMBER and values.dtype.kind == "O":
+            odd = [v for v in values.tolist() if v is not None and not isinstance(v, int | float)]
+            if odd:
+                hint = "The model takes numbers there; leave cells that are missing empty."
+                raise InputError(f"{odd[0]!r} is not a number", where=f"column {name!r} of --data", hint=hint)
+    return RawRows.make(schema, columns)
 
 
 def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Sample:

@@ -1,6 +1,6 @@
 """Imports go one way: what each part of slimml may import, read from the source and seen in fresh interpreters.
 
-cli > driver, analysis > choice > parity, measure > backends > frontends, passes > ingest, tables
+cli > driver, analysis, judge > choice > parity, measure > backends > frontends, passes > ingest, tables
     > runtime > plan > ir, artifact > _optional > options, schema, units > errors
 """
 
@@ -19,7 +19,7 @@ from tests.shared import ROOT
 STEPS = (
     ("__init__", "__main__"),
     ("cli",),
-    ("driver", "analysis"),
+    ("driver", "analysis", "judge"),
     ("intake",),
     ("candidates", "exported", "result", "sample"),
     ("choice",),
@@ -42,6 +42,7 @@ AT_THE_TOP = {
     "cli": frozenset({"rich"}),
     "driver": NUMERICAL,
     "analysis": NUMERICAL,
+    "judge": NUMERICAL,
     "exported": NUMERICAL,
     "sample": NUMERICAL,
     "choice": NUMERICAL,

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from slimml.cli.analyze import ANALYZE
+from slimml.cli.bench import BENCH
 from slimml.cli.command import Command
+from slimml.cli.gate import GATE
 from slimml.cli.inspect import INSPECT
 from slimml.cli.predict import PREDICT
 from slimml.cli.scan import SCAN
@@ -16,12 +18,12 @@ from slimml.cli.shrink import SHRINK
 from slimml.cli.verify import VERIFY
 from slimml.errors import UsageError
 
-COMMANDS = {c.name: c for c in (SHRINK, ANALYZE, VERIFY, INSPECT, PREDICT, SCAN)}
+COMMANDS = {c.name: c for c in (SHRINK, ANALYZE, VERIFY, INSPECT, PREDICT, BENCH, GATE, SCAN)}
 
 _EXIT_CODES = """\
 exit codes:
   0   yes
-  1   a comparison or a budget says no, or scan found something dangerous
+  1   a gate, a comparison or a budget says no, or scan found something dangerous
   2   wrong usage, a missing file or a missing extra
   3   the input is refused: damaged, hostile, of an unknown kind, or not supported
   70  a bug in slimml

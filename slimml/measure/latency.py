@@ -61,7 +61,7 @@ def percentiles(
     for call in calls.values():
         for argument in arguments[:_WARM_UP]:
             call(argument)
-    with _quiet():
+    with quiet():
         end = time.perf_counter_ns() + int(seconds * 1e9)
         start = 0
         while True:
@@ -93,7 +93,7 @@ def _percentiles(times: Sequence[int]) -> Percentiles:
 def rows_per_second(call: Callable[[Any], Any], batch: Any, seconds: float) -> float:
     """Rows of a batch answered in a second: of all runs that fit into the time, at least one, the best."""
     best, start = float("inf"), time.perf_counter()
-    with _quiet():
+    with quiet():
         while True:
             begin = time.perf_counter()
             call(batch)
@@ -103,7 +103,7 @@ def rows_per_second(call: Callable[[Any], Any], batch: Any, seconds: float) -> f
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No collections of garbage while the clock runs."""
     enabled = gc.isenabled()
     gc.collect()

@@ -120,6 +120,15 @@ class ProcessReference:
         found: dict[str, Any] | None = reply["profile"]
         return found
 
+    def rate(self, rows: RawRows, method: str = "predict", seconds: float = 1.0) -> float | None:
+        """As of any reference; None where it did not come to an end."""
+        message = ("rate", method, rows.shape, plain(rows), seconds)
+        try:
+            reply, _ = self._ask(message, self.call_seconds + 10 * seconds, "be timed")
+        except ReferenceFailedError:
+            return None
+        return float(reply["rows_per_s"])
+
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self.process.kill()

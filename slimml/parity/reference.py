@@ -48,6 +48,9 @@ class Reference(Protocol):
     def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
         """What `profiling.profile` finds out about its steps; None where it cannot be timed."""
 
+    def rate(self, rows: RawRows, method: str = "predict", seconds: float = 1.0) -> float | None:
+        """Rows a second of one batch; None where it cannot be timed."""
+
     def close(self) -> None:
         """End its process."""
 
@@ -75,6 +78,10 @@ class NoReference:
         return None
 
     def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
+        """Never."""
+        return None
+
+    def rate(self, rows: RawRows, method: str = "predict", seconds: float = 1.0) -> float | None:
         """Never."""
         return None
 
@@ -124,6 +131,11 @@ class LiveReference:
             found: dict[str, Any] | None = worker.profiled(self.estimator, rows.shape, rows.described(), seconds)
         return found
 
+    def rate(self, rows: RawRows, method: str = "predict", seconds: float = 1.0) -> float | None:
+        """As of any reference; with one job."""
+        with self._one_job():
+            return worker.rate(self.estimator, method, rows.shape, rows.described(), seconds)
+
     def close(self) -> None:
         """Nothing to end."""
 
@@ -160,6 +172,10 @@ class ExpectedReference:
         return None
 
     def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
+        """A file cannot be timed."""
+        return None
+
+    def rate(self, rows: RawRows, method: str = "predict", seconds: float = 1.0) -> float | None:
         """A file cannot be timed."""
         return None
 

@@ -67,6 +67,12 @@ class Checker:
             time.perf_counter() - start,
         )
 
+    def whole(self, opened: Any) -> SeamReport:
+        """The way from one end to the other alone: original (or fresh graph) against artifact, in one batch."""
+        artifact = ask(lambda rows: model_answers(opened, rows, self.outputs), self.trials.good)
+        refuses = _refuses(lambda rows: model_answers(opened, rows, self.outputs), self.trials.refused)
+        return self._whole_seam(opened, artifact, refuses)
+
     # ------------------------------------------------------------------------------------- each side, asked once
 
     @cached_property

@@ -223,6 +223,14 @@ def timings(model: Any, method: str, columns: list[Any], named: bool, records: l
         }
 
 
+def rate(model: Any, method: str, shape: str, columns: list[Any], seconds: float) -> float:
+    """Rows a second of one batch."""
+    rows = argument(shape, columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return rows_per_second(getattr(model, method), rows, len(columns[0][3]), seconds)
+
+
 def accepted(call: Any, arguments: list[Any]) -> list[Any]:
     """The first arguments that the call takes: some originals refuse alone a row that they take in a frame."""
     taken = []
@@ -399,6 +407,8 @@ def serve(receive: IO[bytes], send: IO[bytes]) -> None:
             reply, blobs = reply_to_rows(model, *message[1:])
         elif message[0] == "profile":
             reply = {"profile": profiled(model, *message[1:])}
+        elif message[0] == "rate":
+            reply = {"rows_per_s": rate(model, *message[1:])}
         else:
             reply = timings(model, *message[1:])
         write_frame(send, json.dumps({"reply": reply, "blobs": len(blobs)}).encode())

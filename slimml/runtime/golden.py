@@ -46,9 +46,12 @@ def record(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"rows": to_exact(rows), "answers": [to_exact(_answers(model, row)) for row in rows]}
 
 
-def replay(model: Model) -> GoldenReport:
-    """Answer the artifact's golden rows again. Raises ArtifactCorruptError where they are malformed."""
-    golden = model.manifest.golden
+def replay(model: Model, golden: Any = None) -> GoldenReport:
+    """Answer the artifact's golden rows again, or `golden`, those that another artifact carries.
+
+    Raises ArtifactCorruptError where they are malformed.
+    """
+    golden = model.manifest.golden if golden is None else golden
     if not isinstance(golden, Mapping) or set(golden) != {"rows", "answers"}:
         raise ArtifactCorruptError("the artifact carries no golden rows", hint="Make it anew with `slimml shrink`.")
     rows, answers = from_exact(golden["rows"]), from_exact(golden["answers"])

@@ -43,7 +43,8 @@ class Shrunk:
 def _brief() -> Iterator[None]:
     """Timings here are looked at, not relied on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("slimml.driver.MEASURE_SECONDS", 0.2)
+        for module in ("driver", "judge.bench", "judge.speed"):
+            patch.setattr(f"slimml.{module}.MEASURE_SECONDS", 0.2)
         yield
 
 

@@ -65,6 +65,9 @@ OPTIONS = {
     "inspect": "--json",
     "predict": "-o --method",
     "scan": "--json",
+    "bench": "--data --json --select --trust --reference-python",
+    "gate": "--baseline --max-size --max-p50 --max-p99 --max-diff --max-slower --max-larger --data --junit --markdown"
+    " --json",
 }
 
 
