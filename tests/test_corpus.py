@@ -1,0 +1,57 @@
+"""The conformance corpus, case by case; those that fall short, each with its reason."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from slimml.errors import UnsupportedModelError
+from tests import corpus
+from tests.shared import why_no_shared
+
+# Cases that do not hold, by the reason. One that does has to leave this table.
+_KNOWN = {
+    "the rows are float32 and the original computes in float32; slimml widens them": """
+        hummingbird-8 hummingbird-16 hummingbird-473 hummingbird-499 sklearn-onnx-52 sklearn-onnx-58 sklearn-onnx-302
+        sklearn-onnx-342 sklearn-onnx-361 sklearn-onnx-365 sklearn-onnx-369 sklearn-onnx-371 sklearn-onnx-383
+        sklearn-onnx-384 sklearn-onnx-389 sklearn-onnx-400 sklearn-onnx-405 sklearn-onnx-409 sklearn-onnx-412
+        sklearn-onnx-678 sklearn-onnx-713 sklearn-onnx-823 sklearn-onnx-825 sklearn-onnx-828 sklearn-onnx-831
+        sklearn-onnx-832 sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861
+        sklearn-onnx-863 sklearn-onnx-975
+    """,
+    "the original added its trees up in the order in which threads ended; slimml answers as n_jobs=1 does": """
+        treelite-1956 treelite-1961 treelite-1966 treelite-1986 treelite-2021
+    """,
+    "the original hands int columns through as ints; slimml answers float64": """
+        sklearn-onnx-279 sklearn-onnx-286 sklearn-onnx-293 sklearn-onnx-298
+    """,
+}
+KNOWN = {case: reason for reason, cases in _KNOWN.items() for case in cases.split()}
+
+CASES = corpus.cases()
+pytestmark = pytest.mark.skipif(not CASES, reason=why_no_shared())
+
+
+@cache
+def outcome(case: str) -> str:
+    """Why a case does not hold, or ""."""
+    try:
+        final = corpus.graph(case)
+    except UnsupportedModelError as error:
+        assert error.what and error.where, "a refusal says what and where"
+        return f"refused: {error.what}"
+    return "; ".join(corpus.faults(case, final))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_artifact_answers_as_the_original(case: str):
+    found = outcome(case)
+    if case in KNOWN:
+        assert found, f"{case} holds now: take it out of _KNOWN"
+    elif not found.startswith("refused: "):
+        assert not found
+
+
+def test_known_cases_are_cases():
+    assert set(KNOWN) <= set(CASES)
