@@ -5,26 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import pickle
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from slimml.parity import worker
 from slimml.parity.answers import Answers
+from slimml.parity.child import CALL_SECONDS, LOAD_SECONDS, Child
 from slimml.parity.reference import How, NoReference, Reference, ReferenceFailedError, RowsRefusedError
 from slimml.parity.rows import RawRows
 
-LOAD_SECONDS, CALL_SECONDS = 300.0, 300.0
-# Address space, not memory in use: numpy and its BLAS reserve far more than they touch.
-_BASE_MEMORY, _MEMORY_PER_BYTE = 16 << 30, 12
 _WAY_OUT = "--reference-python takes another Python"
 
 
@@ -32,9 +23,8 @@ _WAY_OUT = "--reference-python takes another Python"
 class ProcessReference:
     """The original in a child process, which holds the only copy of the unpickled model."""
 
-    process: subprocess.Popen[bytes]
+    child: Child
     how: How
-    stderr: IO[bytes]
     only: RawRows | None = None
     call_seconds: float = CALL_SECONDS
     versions: dict[str, str] = field(default_factory=dict)
@@ -54,28 +44,9 @@ class ProcessReference:
         memory: int | None = None,
     ) -> ProcessReference:
         """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
-        size = len(model) if isinstance(model, bytes) else os.path.getsize(model)
-        environment = {**os.environ, "SLIMML_WORKER_MEMORY": str(memory or _BASE_MEMORY + _MEMORY_PER_BYTE * size)}
-        if trust:
-            # A trusted model's own classes are usually importable from where the user stands.
-            environment["SLIMML_WORKER_PATH"] = os.getcwd()
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        command = [python or sys.executable, str(Path(worker.__file__).resolve())]
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
-            )
-        except OSError as error:
-            stderr.close()
-            raise ReferenceFailedError(f"{command[0]} cannot be started: {error.strerror}") from None
-        reference = cls(process, "reference-python" if python else "process", stderr, call_seconds=call_seconds)
-        data, path = (model, None) if isinstance(model, bytes) else (None, os.path.abspath(model))
-        try:
-            reply, _ = reference._ask(("load", data, path, select), load_seconds, "load the model")
-        except ReferenceFailedError:
-            reference.close()
-            raise
-        reference.versions, reference.class_name = reply["versions"], reply["class"]
+        child = Child.start(model, select=select, python=python, trust=trust, seconds=load_seconds, memory=memory)
+        reference = cls(child, "reference-python" if python else "process", call_seconds=call_seconds)
+        reference.versions, reference.class_name = child.loaded["versions"], child.loaded["class"]
         return reference
 
     @property
@@ -93,7 +64,7 @@ class ProcessReference:
     def answers(self, rows: RawRows, outputs: Sequence[str]) -> Answers:
         """Its answers. Raises RowsRefusedError, ReferenceFailedError."""
         message = ("answer", list(outputs), rows.shape, plain(rows))
-        reply, blobs = self._ask(message, self.call_seconds, f"answer {len(rows)} rows")
+        reply, blobs = self.child.ask(message, self.call_seconds, f"answer {len(rows)} rows")
         if "refused" in reply:
             raise RowsRefusedError(reply["refused"])
         read = iter(blobs)
@@ -106,7 +77,7 @@ class ProcessReference:
         """As of any reference; None where it did not come to an end."""
         message = ("time", method, plain(rows), rows.schema.named, rows.records(256), seconds)
         try:
-            reply, _ = self._ask(message, self.call_seconds + 10 * seconds, "be timed")
+            reply, _ = self.child.ask(message, self.call_seconds + 10 * seconds, "be timed")
         except ReferenceFailedError:
             return None
         return reply
@@ -114,7 +85,7 @@ class ProcessReference:
     def profile(self, rows: RawRows, seconds: float = 2.0) -> dict[str, Any] | None:
         """As of any reference; None where it did not come to an end."""
         try:
-            reply, _ = self._ask(("profile", rows.shape, plain(rows), seconds), self.call_seconds, "be profiled")
+            reply, _ = self.child.ask(("profile", rows.shape, plain(rows), seconds), self.call_seconds, "be profiled")
         except ReferenceFailedError:
             return None
         found: dict[str, Any] | None = reply["profile"]
@@ -124,62 +95,20 @@ class ProcessReference:
         """As of any reference; None where it did not come to an end."""
         message = ("rate", method, rows.shape, plain(rows), seconds)
         try:
-            reply, _ = self._ask(message, self.call_seconds + 10 * seconds, "be timed")
+            reply, _ = self.child.ask(message, self.call_seconds + 10 * seconds, "be timed")
         except ReferenceFailedError:
             return None
         return float(reply["rows_per_s"])
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.stderr):
-            if stream is not None and not stream.closed:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
+        self.child.close()
 
     def __enter__(self) -> ProcessReference:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _ask(self, message: tuple[Any, ...], seconds: float, what: str) -> tuple[dict[str, Any], list[bytes]]:
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            self.process.kill()
-
-        timer = threading.Timer(seconds, expire)
-        timer.start()
-        try:
-            send, receive = self.process.stdin, self.process.stdout
-            assert send is not None and receive is not None  # both are pipes
-            worker.write_frame(send, pickle.dumps(message, protocol=4))
-            send.flush()
-            head = json.loads(worker.read_frame(receive))
-            return head["reply"], [worker.read_frame(receive) for _ in range(head["blobs"])]
-        except (EOFError, OSError, ValueError):
-            raise ReferenceFailedError(self._why(expired.is_set(), seconds, what)) from None
-        finally:
-            timer.cancel()
-
-    def _why(self, expired: bool, seconds: float, what: str) -> str:
-        if expired:
-            return f"the original did not {what} within {seconds:g} s"
-        code = self.process.wait()
-        last = self._last_words()
-        if code < 0:
-            return f"the process of the original died of signal {-code} when it was to {what}{last}"
-        return f"the original could not {what}{last}"
-
-    def _last_words(self) -> str:
-        self.stderr.seek(0)
-        lines = self.stderr.read()[-4000:].decode(errors="replace").strip().splitlines()
-        return f": {lines[-1].strip()}" if lines else ""
 
 
 def plain(rows: RawRows) -> list[tuple[str, str, str, Any]]:

@@ -444,22 +444,9 @@ def main() -> None:
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != own]
     if "SLIMML_WORKER_PATH" in os.environ:
         sys.path.insert(0, os.environ["SLIMML_WORKER_PATH"])
-    limit_memory(int(os.environ.get("SLIMML_WORKER_MEMORY", "0")))
     send = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, send)
-
-
-def limit_memory(limit: int) -> None:
-    """Cap the address space, where the platform can."""
-    try:
-        import resource
-    except ImportError:
-        return
-    if limit:
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        capped = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (capped, hard))
 
 
 if __name__ == "__main__":

@@ -74,11 +74,11 @@ class Touch:
 def by_value(cls: type) -> bytes:
     """A pickle of an instance that a process without this module can load."""
     cloudpickle = pytest.importorskip("cloudpickle")
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(sys.modules[cls.__module__])
     try:
         return cloudpickle.dumps(cls())
     finally:
-        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+        cloudpickle.unregister_pickle_by_value(sys.modules[cls.__module__])
 
 
 def three_rows() -> RawRows:
@@ -119,7 +119,7 @@ def test_a_slow_original_is_given_up():
     with pytest.raises(ReferenceFailedError, match="within 1 s"):
         reference.answers(three_rows(), ["predict"])
     reference.close()
-    assert reference.process.returncode is not None
+    assert reference.child.process.returncode is not None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -242,7 +242,7 @@ def test_an_original_that_dies_on_the_way_is_no_reference():
     reference = ProcessReference.start(pickle.dumps(honest.estimator))
     trials: Trials = trial_rows(honest.fresh, honest.rows, 100)
     checker = Checker(reference, honest.fresh, honest.final, trials)
-    reference.process.kill()
+    reference.child.process.kill()
     report = checker.check(opened(honest.final))
     reference.close()
     assert (report.verdict, report.how) == ("bitwise", "none")
