@@ -56,9 +56,9 @@ AT_THE_TOP = {
     "ir": frozenset({"numpy"}),
     "plan": frozenset({"numpy"}),
 }
-STANDARD_LIBRARY_ALONE = ("plan/__init__.py", "plan/ops.py", "plan/decode.py")
+STANDARD_LIBRARY_ALONE = ("plan/__init__.py", "plan/ops.py", "plan/decode.py", "plan/strings.py")
 # May be loaded with the runtime, hence only the standard library at the top, all the way down.
-LIGHT = ("errors", "options", "schema", "_optional", "artifact", "runtime", "plan.ops", "plan.decode")
+LIGHT = ("errors", "options", "schema", "_optional", "artifact", "runtime", "plan.ops", "plan.decode", "plan.strings")
 
 SOURCES = sorted(p.relative_to(ROOT / "slimml").as_posix() for p in (ROOT / "slimml").rglob("*.py"))
 

@@ -38,11 +38,20 @@ class Csr:
         """The same pattern with other entries."""
         return Csr(data, self.indices, self.indptr, self.width)
 
+    def keep(self, chosen: np.ndarray) -> Csr:
+        """Only the stored entries of a mask (nnz,)."""
+        ends = np.concatenate(([0], np.cumsum(chosen)))[self.indptr]
+        return Csr(self.data[chosen], self.indices[chosen], ends, self.width)
+
     def toarray(self) -> np.ndarray:
         """A dense (n, width) array; entries stored twice add up, as in scipy."""
         dense = np.zeros(self.shape, dtype=self.data.dtype)
         np.add.at(dense, (self.rows(), self.indices), self.data)
         return dense
+
+    def sum_rows(self, terms: np.ndarray) -> np.ndarray:
+        """The sum of each row's `terms` (nnz,), one after another in float64; (n,)."""
+        return np.bincount(self.rows(), weights=terms, minlength=self.shape[0])
 
     def select(self, columns: np.ndarray) -> Csr:
         """The columns at those positions, in that order."""
@@ -60,8 +69,9 @@ class Csr:
         """`self @ weights`, weights (width, k): each sum runs over the row's entries in their stored order."""
         rows, n = self.rows(), self.shape[0]
         out = np.empty((n, weights.shape[1]))
-        for k in range(weights.shape[1]):
-            out[:, k] = np.bincount(rows, weights=self.data * weights[self.indices, k], minlength=n)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for k in range(weights.shape[1]):
+                out[:, k] = np.bincount(rows, weights=self.data * weights[self.indices, k], minlength=n)
         return out
 
 

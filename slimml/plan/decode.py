@@ -10,12 +10,14 @@ from slimml.artifact import strictjson
 from slimml.artifact.exact import from_exact
 from slimml.artifact.tensors import Tensor, unpack_tensors
 from slimml.errors import ArtifactCorruptError
-from slimml.plan.ops import FORMS, SPECS, TREES, fits
+from slimml.plan.ops import FORMS, SPECS, TEXTS, TREES, fits
+from slimml.plan.strings import unpack_strings
 
 
 @dataclass(frozen=True, slots=True)
 class PlanNode:
-    """One op of a plan. `fields`: JSON values as they are, arrays as Tensor, trees as a dict of Tensors."""
+    """One op of a plan. `fields`: JSON values as they are, arrays as Tensor, trees as a dict of Tensors,
+    long lists of strings as tuples."""
 
     op: str
     inputs: tuple[int, ...]
@@ -68,6 +70,9 @@ def _node(value: Any, position: int, arrays: dict[str, Tensor], trees: dict[str,
         key = f"{position}.{name}"
         if kind == TREES:
             fields[name] = {k.removeprefix(key + "."): trees.pop(k) for k in list(trees) if k.startswith(key + ".")}
+        elif kind == TEXTS:
+            _require(key in arrays and arrays[key].dtype == "uint8", f"{where} lacks a list of strings {name}")
+            fields[name] = unpack_strings(bytes(arrays.pop(key).data))
         elif kind.startswith("array:"):
             allowed = kind.removeprefix("array:").split(",")
             _require(key in arrays and arrays[key].dtype in allowed, f"{where} lacks a table {name} of {kind}")

@@ -13,7 +13,8 @@ from slimml.errors import InternalError
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.plan import forest
-from slimml.plan.ops import FLOAT, SPECS, TREES
+from slimml.plan.ops import FLOAT, SPECS, TEXTS, TREES
+from slimml.plan.strings import pack_strings
 
 PLAN, TENSORS, FOREST = "plan", "tensors", "forest"
 
@@ -71,6 +72,8 @@ def _node(
         value, key = getattr(node, name), f"{position[node]}.{name}"
         if kind == TREES:
             trees |= {f"{key}.{part}": column for part, column in forest.pack(value).items()}
+        elif kind == TEXTS:
+            arrays[key] = np.frombuffer(pack_strings(value), dtype=np.uint8)
         elif kind.startswith("array:"):
             arrays[key] = value
         else:

@@ -1,9 +1,10 @@
 """The closed list of ops that a plan may hold, and the fields of each. Standard library only.
 
 A plan is JSON, `{"nodes": [...], "outputs": [...]}`. A node is `{"op", "inputs", "fields", "origin"}`: `inputs` are
-positions of earlier nodes. Scalars stand in `fields` as JSON (`artifact.exact`); arrays stand in the tensor section
-under `<position>.<field>`; trees stand in the forest section under the same name. What each op means is the docstring
-and the `evaluate` of the class of the same name in `slimml.ir.ops`; its checks run again when a plan is bound.
+positions of earlier nodes. Scalars stand in `fields` as JSON (`artifact.exact`); arrays and long lists of strings stand
+in the tensor section under `<position>.<field>`; trees stand in the forest section under the same name. What each op
+means is the docstring and the `evaluate` of the class of the same name in `slimml.ir.ops`; its checks run again when a
+plan is bound.
 """
 
 from __future__ import annotations
@@ -13,10 +14,26 @@ INT, FLOAT, BOOL, STR = "int", "float", "bool", "str"
 SCALAR, SCALARS, TABLES = "scalar", "scalars", "tables"
 INTS, STRS, BOOLS = "ints", "strs", "bools"
 TREES = "trees"
+# Many strings as one array of bytes (plan/strings.py).
+TEXTS = "texts"
 
 FLOATS = "array:float64,float32"
 F64, I64, I32, MASK = "array:float64", "array:int64", "array:int32", "array:bool"
 NUMBERS = "array:float64,float32,int64,int32"
+
+# How documents become terms.
+TERMS = {
+    "encoding": STR,
+    "decode_error": STR,
+    "lowercase": BOOL,
+    "accents": STR,
+    "analyzer": STR,
+    "pattern": STR,
+    "low": INT,
+    "high": INT,
+    "stop_words": TEXTS,
+    "binary": BOOL,
+}
 
 SPECS: dict[str, dict[str, str]] = {
     # columns
@@ -34,6 +51,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Sum": {},
     "Affine": {"scale": FLOATS, "shift": FLOATS},
     "Clip": {"low": FLOAT, "high": FLOAT},
+    "Binarize": {"threshold": FLOAT},
     "IsMissing": {"sentinel": SCALAR},
     "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
@@ -42,8 +60,14 @@ SPECS: dict[str, dict[str, str]] = {
     "Lookup": {"tables": TABLES, "refuse": BOOLS},
     "Recode": {"values": NUMBERS, "offsets": I64},
     "OneHot": {"targets": I32, "offsets": I64, "sizes": I64, "dtype": STR, "layout": STR},
+    # text
+    "CountTerms": {**TERMS, "terms": TEXTS},
+    "HashTerms": {**TERMS, "width": INT, "signed": BOOL},
+    "LogEntries": {},
+    "UnitRows": {"norm": STR},
     # models
     "Linear": {"weights": F64, "bias": F64},
+    "ScaledSquares": {"centers": F64, "scales": F64},
     "Forest": {"trees": TREES},
     # heads
     "Sigmoid": {},
@@ -52,6 +76,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Softmax": {"serial": BOOL},
     "Softplus": {},
     "SignedSquare": {},
+    "LogSoftmax": {},
     "NormalizeRows": {},
     "Complement": {},
     "ArgMax": {},

@@ -12,7 +12,7 @@ from slimml.ir import csr
 from slimml.ir.csr import Csr
 from slimml.ir.domain import BINARY, CATEGORY, NUMBER, TEXT, Domain
 from slimml.ir.node import Node, Value, require, require_inputs
-from slimml.ir.types import DTYPES, DType, Layout, ValueType, promoted
+from slimml.ir.types import DTYPES, DType, Layout, ValueType, each, promoted
 
 # Types list a domain per column, so a plan that doubles its width node by node would need all memory there is.
 _MAX_WIDTH = 1 << 24
@@ -113,7 +113,7 @@ class Cast(Node):
         require(self.source.layout == "dense" or self.dtype != "object", "objects are never csr")
 
     def infer(self) -> ValueType:
-        domains = tuple(_cast_domain(d, self.source.dtype, self.dtype) for d in self.source.domains)
+        domains = each(self.source.domains, lambda d: _cast_domain(d, self.source.dtype, self.dtype))
         return replace(self.source, dtype=self.dtype, domains=domains)
 
     def evaluate(self, x: Value) -> Value:

@@ -125,6 +125,20 @@ class SignedSquare(_Elementwise):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LogSoftmax(_Elementwise):
+    """y = x - log(sum(exp(x))) over the columns; the largest terms stay out of the sum, as in scipy's logsumexp"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        top = x.max(axis=1, keepdims=True)
+        largest = x == top
+        with np.errstate(all="ignore"):
+            rest = np.exp(np.where(largest, -np.inf, x) - np.where(np.isfinite(top), top, 0.0))
+            count, total = largest.astype(np.float64).sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
+            total = np.where(total == 0, total, total / count)
+            return np.asarray(x - (np.log1p(total) + np.log(count) + top))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class NormalizeRows(_Elementwise):
     """y = x / sum(x) over the columns; a row of zeros becomes uniform"""
 

@@ -44,6 +44,29 @@ class Linear(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ScaledSquares(Node):
+    """y[k] = sum over the columns of (x - centers[k])**2 / scales[k]; centers and scales float64 (k, width)"""
+
+    centers: np.ndarray
+    scales: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"ScaledSquares takes float64, got {self.source}")
+        require(self.centers.dtype == self.scales.dtype == np.float64, "ScaledSquares has float64 matrices")
+        fits = self.centers.ndim == 2 and self.centers.shape[1] == self.source.width and len(self.centers)
+        require(fits and self.centers.shape == self.scales.shape, "ScaledSquares needs an entry per column")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,) * len(self.centers))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            pairs = zip(self.centers, self.scales, strict=True)
+            return np.stack([(((x - center) ** 2) / scale).sum(axis=1) for center, scale in pairs], axis=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Forest(Node):
     """base + the sum of the leaves that a row of ranks reaches, added in tree order, in the dtype of the leaves."""
 

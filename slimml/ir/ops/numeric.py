@@ -32,9 +32,10 @@ class _WithVector(Node):
     def infer(self) -> ValueType:
         # A finite operand that is not zero makes NaN of nothing but NaN; no more is known of a sum or a product.
         safe = np.isfinite(self.value) & (self.value != 0 if isinstance(self, Multiply | Divide) else True)
+        unknown = (Domain(missing=False), Domain(missing=True))
         pairs = zip(self.source.domains, safe.tolist(), strict=True)
-        return ValueType(self.source.dtype, tuple(Domain(missing=d.missing or not ok) for d, ok in pairs),
-                         self.source.layout)  # fmt: skip
+        domains = tuple(unknown[d.missing or not ok] for d, ok in pairs)
+        return ValueType(self.source.dtype, domains, self.source.layout)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -61,6 +62,18 @@ class Multiply(_WithVector):
 
     def _layouts(self) -> tuple[str, ...]:
         return ("dense", "csr")
+
+    def infer(self) -> ValueType:
+        domains = self.source.domains
+        wide = len(domains) > 1 and domains.count(domains[0]) == len(domains) and bool(np.isfinite(self.value).all())
+        if not wide or domains[0].missing:
+            return _WithVector.infer(self)
+        # One domain for all columns of a wide block (of terms): the largest product there can be.
+        with np.errstate(over="ignore", invalid="ignore"):
+            reach = float(np.abs(self.value).max() * np.maximum(abs(domains[0].low), abs(domains[0].high)))
+        if not reach < np.finfo(self.source.dtype).max:
+            return _WithVector.infer(self)
+        return replace(self.source, domains=(Domain(low=-reach, high=reach, missing=False),) * len(domains), groups=())
 
     def evaluate(self, x: Value) -> Value:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -146,6 +159,27 @@ class Clip(Node):
     def evaluate(self, x: Value) -> Value:
         low, high = np.asarray(self.low, self.type.dtype), np.asarray(self.high, self.type.dtype)
         return on_entries(lambda v: np.clip(v, low, high), x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Binarize(Node):
+    """1 where x > threshold, else 0, in the dtype of x; csr takes no negative threshold and stores no zeros"""
+
+    threshold: float
+
+    def check(self) -> None:
+        require_inputs(self, 1, layouts=("dense", "csr"))
+        require(self.threshold == self.threshold, "Binarize.threshold is NaN")
+        require(self.source.layout == "dense" or self.threshold >= 0, "csr is binarized where zero stays zero")
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(BINARY,) * self.source.width, groups=())
+
+    def evaluate(self, x: Value) -> Value:
+        if not isinstance(x, Csr):
+            return (x > self.threshold).astype(x.dtype)
+        above = x.keep(x.data > self.threshold)
+        return above.with_data(np.ones_like(above.data))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
