@@ -123,7 +123,7 @@ def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
     return vector[value.indices] if isinstance(value, Csr) else vector
 
 
-@_rule("Rank", "IsMissing", "Input", "Constant", "Forest")
+@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms")
 def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return None
 
@@ -236,6 +236,55 @@ def _linear(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
 
 def _product(x: Value, weights: np.ndarray) -> np.ndarray:
     return x.matmul(weights.T) if isinstance(x, Csr) else x @ weights.T
+
+
+@_rule("ScaledSquares")
+def _squares(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    if incoming[0] is None:
+        return own
+    x, bound = inputs[0], _data(incoming[0])
+    moved = [((2 * np.abs(x - c) + bound) * bound / np.abs(s)).sum(axis=1) for c, s in zip(node.centers, node.scales)]
+    return own + np.stack(moved, axis=1)
+
+
+@_rule("LogEntries")
+def _log_entries(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x, y = _data(inputs[0]), _data(value)
+    own = np.where(np.isfinite(y), _unit(y)[0] * (np.abs(y) + 1), 0.0)
+    if incoming[0] is not None:
+        own = own + np.abs(np.log1p(-_data(incoming[0]) / np.abs(x)))
+    return _like(value, own)
+
+
+@_rule("UnitRows")
+def _unit_rows(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x, y = inputs[0], np.abs(_data(value))
+    own = _unit(y)[0] * y
+    if incoming[0] is not None:
+        # |d(x / n)| <= b / n + |x| / n^2 times the change of n, which is at most the sum of the row's bounds.
+        norm = np.where(y > 0, np.abs(_data(x)) / y, np.inf)
+        own = own + (_data(incoming[0]) + y * x.sum_rows(_data(incoming[0]))[x.rows()]) / norm
+    return _like(value, own)
+
+
+@_rule("Binarize")
+def _binarized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    x, bound = inputs[0], incoming[0]
+    close = (_data(bound) > 0) & ~(np.abs(_data(x) - node.threshold) > _data(bound))
+    if isinstance(value, Csr):
+        close = close[_data(x) > node.threshold]
+    return _like(value, np.where(close, 1.0, 0.0))
+
+
+@_rule("LogSoftmax")
+def _log_softmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x = inputs[0]
+    top = np.abs(x).max(axis=1)[:, None]
+    own = UNIT * (np.abs(x) + top + np.log(x.shape[1]) + np.abs(value) + 1)
+    return own if incoming[0] is None else own + _data(incoming[0]) + _data(incoming[0]).max(axis=1)[:, None]
 
 
 @_rule("Sigmoid")

@@ -26,11 +26,14 @@ from slimml.parity.columns import MIXED, Interesting, interesting, is_number, so
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
 from slimml.parity.narrow import narrowed
 from slimml.parity.rows import RawRows
+from slimml.schema import TEXT
 
 UNSEEN = "\u2603 slimml: never seen"
 # A column with up to this many cells keeps all of them as specials, which are exact for any kind of test.
 _ALL_SPECIAL = 256
 _CHUNK = 1 << 14
+# Documents that are cells of a column of text: each gives a rank in every column of terms.
+_DOCUMENTS = 96
 _FLOAT32_END = float(np.finfo(np.float32).max)
 _EXTREMES = (0.0, 1.0, -1.0, 5e-324, -5e-324, 1e308, -1e308, _FLOAT32_END, -_FLOAT32_END, np.inf, -np.inf)
 
@@ -66,6 +69,8 @@ def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:
     for column, noted in seen.items():
         if is_number(graphs[0], column):
             values[column], run[column] = _number_cells(cuts.get(column, []), noted)
+        elif graphs[0].schema.columns[column].kind == TEXT:
+            values[column], run[column] = document_cells(noted), 0
         else:
             values[column], run[column] = _category_cells(noted), 0
     return Cells(values, run)
@@ -90,6 +95,15 @@ def _category_cells(noted: Interesting) -> np.ndarray:
     out = np.empty(len(found), dtype=object)
     for i, value in enumerate(found.values()):
         out[i] = value
+    return out
+
+
+def document_cells(noted: Interesting) -> np.ndarray:
+    """Documents of one term each, of terms spread over all that are counted, and the empty one."""
+    at = np.unique(np.linspace(0, max(0, len(noted.texts) - 1), _DOCUMENTS).astype(int)).tolist()
+    texts = dict.fromkeys(["", UNSEEN, *(noted.texts[i] for i in at if i < len(noted.texts))])
+    out = np.empty(len(texts), dtype=object)
+    out[:] = list(texts)
     return out
 
 

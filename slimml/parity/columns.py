@@ -14,8 +14,9 @@ from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
 from slimml.ir.ops.heads import Complement
 from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract, missing_mask
+from slimml.ir.ops.text import CountTerms, HashTerms
 from slimml.parity.rows import RawRows
-from slimml.schema import NUMBER
+from slimml.schema import NUMBER, TEXT
 
 # A column that depends on no raw column, and one that depends on several.
 NONE, MIXED = -1, -2
@@ -60,10 +61,12 @@ class Interesting:
     """Values of one raw column that a graph treats in a way of their own.
 
     `values`   table entries, fill values, sentinels: numbers or categories
+    `texts`    terms that are counted, and what may part them
     `centers`  numbers around which the model was fitted (means, medians), with a `scale` where one is known
     """
 
     values: list[object] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     centers: list[float] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
     tabled: bool = False
@@ -74,17 +77,24 @@ def interesting(graph: Graph) -> dict[int, Interesting]:
     found: dict[int, Interesting] = {c: Interesting() for x in graph.inputs() for c in x.columns}
     owners = sources(graph)
     for node in graph.nodes():
-        if node.inputs:
+        if isinstance(node, _NOTED):
             for i, c in enumerate(owners[node.inputs[0]].tolist()):
                 if c >= 0:
                     _note(node, i, found[c])
     return found
 
 
+_NOTED = (Lookup, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide)
+
+
 def _note(node: Node, column: int, seen: Interesting) -> None:
     if isinstance(node, Lookup):
         seen.values += node.tables[column]
         seen.tabled = True
+    elif isinstance(node, CountTerms):
+        seen.texts += [*node.terms, *node.stop_words]
+    elif isinstance(node, HashTerms):
+        seen.texts += node.stop_words
     elif isinstance(node, FillMissing):
         seen.values += [node.fill[column], node.sentinel]
     elif isinstance(node, IsMissing):
@@ -115,6 +125,19 @@ def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
     return graph.map(open_gate), gates
 
 
+def readable(graph: Graph, rows: RawRows) -> tuple[RawRows, dict[int, np.ndarray]]:
+    """Rows with empty documents for what is no document, and where that was: by raw column, bool (n,)."""
+    unread: dict[int, np.ndarray] = {}
+    columns = dict(rows.columns)
+    for c, column in enumerate(graph.schema.columns):
+        if column.kind == TEXT and column.read:
+            values = rows.columns[column.name]
+            unread[c] = np.fromiter((not isinstance(v, str) for v in values), dtype=bool, count=len(values))
+            if unread[c].any():
+                columns[column.name] = np.where(unread[c], "", values)
+    return RawRows(rows.schema, columns), unread
+
+
 def refused_rows(graph: Graph, rows: RawRows) -> np.ndarray:
     """bool (n,): which rows the graph refuses, all gates asked at once."""
     refused = np.zeros(len(rows), dtype=bool)
@@ -136,6 +159,9 @@ def refused_cells(graph: Graph, rows: RawRows) -> dict[int, np.ndarray]:
 def _refusals(graph: Graph, rows: RawRows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each gate, the raw columns that its columns depend on, and the cells that it refuses."""
     opened, gates = ungated(graph)
+    rows, unread = readable(graph, rows)
+    for column, cells in unread.items():
+        yield np.array([column]), cells[:, None]
     if not gates:
         return
     owners = sources(opened)

@@ -17,6 +17,7 @@ from slimml.ir.graph import Graph
 from slimml.options import PARITY_ROWS
 from slimml.parity.cells import Boundaries, Cells, blank_rows, boundaries, forests, rank_table, raw_cells
 from slimml.parity.columns import Interesting, interesting, refused_cells, refused_rows
+from slimml.parity.documents import NO_DOCUMENTS, ODD, documents
 from slimml.parity.rows import RawRows, concat
 from slimml.parity.splits import splits
 from slimml.parity.witness import layout, witnesses
@@ -26,8 +27,10 @@ from slimml.schema import CATEGORY, NUMBER, TEXT, Column
 REFUSED_ROWS = 48
 _SAMPLE_SHARE, _WITNESS_SHARE, _ODD_SHARE = 0.5, 0.6, 0.5
 _FEW = 128
-# Cells of one answer, so that wide transformers get fewer rows.
-_MOST_CELLS = 40_000_000
+# Cells of one dense block, so that wide ones get fewer rows; but so many rows at least.
+_MOST_CELLS, _LEAST = 40_000_000, 16
+# Documents to draw from.
+_DOCUMENTS = 2000
 _ODD_NUMBERS = (
     np.nan,
     0.0,
@@ -43,7 +46,6 @@ _ODD_NUMBERS = (
     3.4028235677973366e38,
     2.0**53,
 )
-_WORDS = ("", " ", "a", "The quick brown fox", "naïve café", "don't", "x\ny\tz", "ÀÉÎ", "1 2 3")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,8 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
     """Up to `count` rows for a graph as a frontend made it."""
     rng = np.random.default_rng(seed)
     widest = max(sum(n.type.width for n in o.nodes) for o in graph.outputs)
-    count = max(64, min(count, _MOST_CELLS // max(1, widest)))
+    widest = max([widest, *(n.type.width for n in graph.nodes() if n.type.layout == "dense")])
+    count = max(_LEAST, min(max(64, count), _MOST_CELLS // max(1, widest)))
     given = _drawn_sample(sample, int(count * _SAMPLE_SHARE), rng)
     pools = _pools(graph, given, rng)
     room = count - (len(given) if given is not None else 0)
@@ -110,12 +113,13 @@ def _pools(graph: Graph, given: RawRows | None, rng: np.random.Generator) -> dic
 
 
 def _pool(column: Column, noted: Interesting, given: RawRows | None, rng: np.random.Generator) -> np.ndarray:
+    if column.kind == TEXT:
+        own = [] if given is None else [v for v in given.columns[column.name].tolist() if isinstance(v, str)]
+        return _objects([*documents(noted.texts, own, _DOCUMENTS, rng), *own[:_DOCUMENTS]])
     if given is not None:
         return given.columns[column.name]
     if column.kind == NUMBER:
         return _numbers(noted, rng)
-    if column.kind == TEXT:
-        return _objects(list(_WORDS))
     fitting = [v for v in noted.values if fits(column, v, noted) and v is not None and v == v]
     return _objects(fitting or ["a", "b"])
 
@@ -176,7 +180,7 @@ def _odd_rows(graph: Graph, pools: dict[int, np.ndarray], count: int, rng: np.ra
 
 def _odd_values(column: Column, noted: Interesting) -> list[object]:
     if column.kind == TEXT:
-        return list(_WORDS)
+        return [*ODD, *NO_DOCUMENTS]
     if column.kind == NUMBER:
         listed = [float(v) for v in noted.values if isinstance(v, int | float) and v == v]
         beside = [float(np.nextafter(v, to)) for v in listed[:64] for to in (-np.inf, np.inf)]

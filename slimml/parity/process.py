@@ -75,7 +75,7 @@ class ProcessReference:
 
     def timing(self, rows: RawRows, method: str = "predict", seconds: float = 2.0) -> dict[str, Any] | None:
         """As of any reference; None where it did not come to an end."""
-        message = ("time", method, plain(rows), rows.schema.named, rows.records(256), seconds)
+        message = ("time", method, plain(rows), rows.shape, rows.records(256), seconds)
         try:
             reply, _ = self.child.ask(message, self.call_seconds + 10 * seconds, "be timed")
         except ReferenceFailedError:

@@ -121,7 +121,7 @@ class LiveReference:
         """As of any reference; with one job, as a service would set it."""
         with self._one_job():
             timed: dict[str, Any] = worker.timings(
-                self.estimator, method, rows.described(), rows.schema.named, rows.records(256), seconds
+                self.estimator, method, rows.described(), rows.shape, rows.records(256), seconds
             )
         return timed
 

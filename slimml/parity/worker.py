@@ -201,13 +201,17 @@ def rows_per_second(call: Any, rows: Any, count: int, seconds: float) -> float:
             return count / best
 
 
-def timings(model: Any, method: str, columns: list[Any], named: bool, records: list[Any], seconds: float) -> Any:
-    """Latency at one row from a frame (or array) and from a dict as a service would, and rows a second."""
+def timings(model: Any, method: str, columns: list[Any], shape: str, records: list[Any], seconds: float) -> Any:
+    """Latency at one row from a frame (array, list) and from a dict as a service would, and rows a second."""
     function = getattr(model, method)
-    if named:
+    if shape == "documents":
+        batch: Any = argument(shape, columns)
+        singles = [batch[i : i + 1] for i in range(min(len(batch), 64))]
+        from_dict = lambda row: function(list(row.values()))  # noqa: E731
+    elif shape == "frame":
         import pandas as pd
 
-        batch: Any = as_frame(columns)
+        batch = as_frame(columns)
         singles = [batch.iloc[[i]] for i in range(min(len(batch), 64))]
         from_dict = lambda row: function(pd.DataFrame([row]))  # noqa: E731
     else:
