@@ -19,8 +19,9 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.bound import bounds
+from slimml.parity.documents import ODD
 from slimml.runtime.values import categories
-from slimml.schema import NUMBER
+from slimml.schema import NUMBER, TEXT
 from tests.zoo import zoo_model
 
 F32_MAX = float(np.finfo(np.float32).max)
@@ -42,6 +43,8 @@ def hostile_rows(name: str, *, base: int = 12, seed: int = 0) -> Any:
     """Rows as the zoo model takes them: its own, then rows with odd values in one cell and in half of all cells."""
     _, rows = zoo_model(name)
     rng = np.random.default_rng(seed)
+    if isinstance(rows, list):
+        return _hostile_documents(rows)
     frame = pd.DataFrame(rows) if isinstance(rows, np.ndarray) else rows
     quiet: list[Any] = [frame.iloc[:base]]
     loud: list[Any] = []
@@ -64,6 +67,21 @@ def hostile_rows(name: str, *, base: int = 12, seed: int = 0) -> Any:
         made = pd.concat([*quiet, _mixed(frame, rng), *loud], ignore_index=True)
     made = made.astype({c: frame[c].dtype for c in frame if frame[c].dtype.kind == "b" or _keeps_dtype(frame[c])})
     return made.to_numpy(dtype=float) if isinstance(rows, np.ndarray) else made
+
+
+def _hostile_documents(rows: list[str]) -> list[Any]:
+    return [
+        *rows,
+        *ODD[:-1],
+        "\ud83d half",
+        "x" * 5000,
+        b"caf\xc3\xa9 prize",
+        b"\xff\xfe",
+        None,
+        float("nan"),
+        5,
+        ["a"],
+    ]
 
 
 def _keeps_dtype(column: pd.Series) -> bool:
@@ -177,12 +195,15 @@ def input_blocks(graph: Graph, rows: Any) -> dict[Input, np.ndarray]:
             if node.kind == NUMBER:
                 block[:, i] = pd.to_numeric(pd.Series(column)).astype("float64")
             else:
-                block[:, i] = np.fromiter(categories(column.tolist(), str(i)), dtype=object, count=len(rows))
+                values = column.tolist() if node.kind == TEXT else categories(column.tolist(), str(i))
+                block[:, i] = np.fromiter(values, dtype=object, count=len(rows))
         out[node] = block
     return out
 
 
 def _column(graph: Graph, rows: Any, c: int) -> Any:
+    if isinstance(rows, list):
+        return np.fromiter(rows, dtype=object, count=len(rows))
     if isinstance(rows, np.ndarray):
         return rows[:, c]
     return rows[graph.schema.columns[c].name] if graph.schema.named else rows.iloc[:, c]
@@ -194,7 +215,7 @@ def original_answer(estimator: Any, method: str, rows: Any) -> Any:
         warnings.simplefilter("ignore")
         try:
             answer = getattr(estimator, method)(rows)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, IndexError):
             return None
     parts = answer if isinstance(answer, list) or getattr(answer, "ndim", 0) == 3 else [answer]
     return [_matrix(p) for p in parts]
@@ -250,7 +271,9 @@ def accepted(answer: Any, rows: Any) -> np.ndarray:
 
 
 def take(rows: Any, at: np.ndarray) -> Any:
-    """Some rows of a frame or an array."""
+    """Some rows of a frame, an array or a list."""
+    if isinstance(rows, list):
+        return [rows[i] for i in at.tolist()]
     return rows.iloc[at] if isinstance(rows, pd.DataFrame) else rows[at]
 
 

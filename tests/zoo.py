@@ -3,7 +3,8 @@
     for model in ZOO: ...                       # a list to parametrize over; nothing is fitted yet
     estimator, rows = zoo_model("forest/binary")    # fitted on first use, then kept
 
-`rows` are held-out rows that the estimator answers: a frame where it was fitted on a frame, else an array. Where the
+`rows` are held-out rows that the estimator answers: a frame where it was fitted on a frame, a list of texts where it
+reads texts, else an array. Where the
 estimator allows it they hold missing values, categories that were never seen, and numbers beyond the training range.
 A new estimator or option is covered everywhere by one line here.
 """
@@ -36,6 +37,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import (
     GenericUnivariateSelect,
     SelectFdr,
@@ -85,6 +87,7 @@ from sklearn.linear_model import (
     TheilSenRegressor,
     TweedieRegressor,
 )
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -162,8 +165,25 @@ def numbers(n: int, seed: int, *, missing: bool = False) -> np.ndarray:
     return x
 
 
+_SUBJECTS = ("FREE prize", "your parcel", "the meeting", "İstanbul trip", "Straße café", "o'clock tea")
+_VERBS = ("won!!", "is late, call 0800-123", "was re-scheduled", "needs you_now", "naïve & nai\u0308ve")
+_ENDS = ("", " Now.", " ok? OK", " \u00a0 x  y", " 😀 win £100", " tomorrow the meeting")
+
+
+def messages(n: int, seed: int, *, unseen: bool = False) -> list[str]:
+    """Short texts of a few topics; `unseen` adds words that the training texts do not have."""
+    rng = np.random.default_rng(seed)
+    picks = [rng.choice(part, n) for part in (_SUBJECTS, _VERBS, _ENDS)]
+    texts = [f"{a} {b}{c}" for a, b, c in zip(*(p.tolist() for p in picks), strict=True)]
+    if unseen:
+        texts[:4] = ["", "   ", "completely other words", "prize prize PRIZE the the"]
+    return texts
+
+
 def _signal(x: Any, seed: int) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(0, 0.4, len(x))
+    if isinstance(x, list):
+        return np.array([("prize" in t) + 0.5 * ("!!" in t) - ("meeting" in t) for t in x]) + noise
     if isinstance(x, pd.DataFrame):
         job = x["job"].map({"clerk": -0.5, "nurse": 0.3, "smith": 0.9, "cook": 0.0}).to_numpy(float)
         known = (x["age"] - 54) / 25 + (x["hours"].fillna(30) - 40) / 20 + x["city"].isna() * 0.8
@@ -233,6 +253,33 @@ def array(name: str, estimator: Any, target: str | None = None, *, missing: bool
     return ZooModel(name, build)
 
 
+def documents(name: str, estimator: Any, target: str | None = None) -> ZooModel:
+    """Fitted on a list of texts."""
+
+    def build() -> tuple[Any, Any]:
+        train = messages(TRAIN_ROWS, 1)
+        return _fitted(estimator, train, _signal(train, 5), target), messages(TRY_ROWS, 2, unseen=True)
+
+    return ZooModel(name, build)
+
+
+def counts(name: str, estimator: Any, target: str, *, top: int = 6) -> ZooModel:
+    """Fitted on a plain array of small counts, as naive Bayes likes them."""
+
+    def build() -> tuple[Any, Any]:
+        train, rows = (np.random.default_rng(s).poisson(1.5, (n, 5)) % top for s, n in ((3, TRAIN_ROWS), (4, TRY_ROWS)))
+        signal = train[:, 0] - 0.5 * train[:, 1] - 0.4
+        return _fitted(estimator, train.astype(float), signal, target), rows.astype(float)
+
+    return ZooModel(name, build)
+
+
+def with_text(x: pd.DataFrame) -> pd.DataFrame:
+    """The table of people with a column of texts."""
+    seed = 6 if len(x) == TRAIN_ROWS else 7
+    return x.assign(note=pd.Series(messages(len(x), seed, unseen=seed == 7), dtype="str"))
+
+
 # ------------------------------------------------------------------------------------------------- ways to prepare
 
 
@@ -277,6 +324,13 @@ def filled_categories(columns: list[str] | None = None, **options: Any) -> Colum
     """An imputer on categories, then one-hot."""
     steps = make_pipeline(SimpleImputer(**options), OneHotEncoder(handle_unknown="ignore"))
     return ColumnTransformer([("cat", steps, columns or CATEGORIES)])
+
+
+def beside_text(vectorizer: Any, **options: Any) -> ColumnTransformer:
+    """A vectorizer on one column, numbers and categories beside it."""
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    steps = [("text", vectorizer, "note"), ("num", StandardScaler(), ["age", "visits"]), ("cat", encoder, ["job"])]
+    return ColumnTransformer(steps, **options)
 
 
 def as_category(x: pd.DataFrame) -> pd.DataFrame:
@@ -634,6 +688,70 @@ BOOSTING = [
 ]
 
 
+TEXT = [
+    documents("text/count", CountVectorizer()),
+    documents("text/count-bigrams", CountVectorizer(ngram_range=(1, 2), stop_words="english")),
+    documents("text/count-trigrams-only", CountVectorizer(ngram_range=(2, 3), binary=True, dtype=np.float32)),
+    documents("text/count-own-words", CountVectorizer(vocabulary=["the", "prize", "meeting", "now ok"],
+                                                      stop_words=["your", "won"], ngram_range=(1, 2))),
+    documents("text/count-ascii", CountVectorizer(strip_accents="ascii", lowercase=False, max_features=20)),
+    documents("text/count-unicode", CountVectorizer(strip_accents="unicode", token_pattern=r"\w+|[^\w\s]")),
+    documents("text/count-group", CountVectorizer(token_pattern=r"\b(\w+)[!?']", dtype=bool)),
+    documents("text/count-char", CountVectorizer(analyzer="char", ngram_range=(1, 3), max_features=150)),
+    documents("text/count-char-wb", CountVectorizer(analyzer="char_wb", ngram_range=(2, 9), max_features=150)),
+    documents("text/tfidf", TfidfVectorizer()),
+    documents("text/tfidf-sublinear", TfidfVectorizer(sublinear_tf=True, norm="l1", smooth_idf=False)),
+    documents("text/tfidf-plain", TfidfVectorizer(use_idf=False, norm=None)),
+    documents("text/tfidf-float32", TfidfVectorizer(dtype=np.float32)),
+    documents("text/tfidf-char-wb", TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), max_features=120)),
+    documents("text/hashing", HashingVectorizer(n_features=64)),
+    documents("text/hashing-unsigned", HashingVectorizer(n_features=50, alternate_sign=False, norm="l1")),
+    documents("text/hashing-binary", HashingVectorizer(n_features=8, binary=True, norm=None, ngram_range=(1, 2))),
+    documents("text/hashing-tfidf", make_pipeline(
+        HashingVectorizer(n_features=40, norm=None, alternate_sign=False), TfidfTransformer())),
+    documents("text/union", FeatureUnion(
+        [("words", TfidfVectorizer()), ("chars", CountVectorizer(analyzer="char", max_features=30))])),
+    documents("text/logistic", make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression()), "yes/no"),
+    documents("text/logistic-three", make_pipeline(
+        CountVectorizer(), TfidfTransformer(sublinear_tf=True), LogisticRegression()), "words"),
+    documents("text/hashing-logistic", make_pipeline(
+        HashingVectorizer(n_features=128), LogisticRegression()), "binary"),
+    documents("text/ridge", make_pipeline(TfidfVectorizer(), MaxAbsScaler(), Ridge()), "amount"),
+    documents("text/multinomial", make_pipeline(CountVectorizer(), MultinomialNB()), "yes/no"),
+    documents("text/multinomial-three", make_pipeline(TfidfVectorizer(), MultinomialNB(fit_prior=False)), "words"),
+    documents("text/complement", make_pipeline(CountVectorizer(), ComplementNB(norm=True)), "three"),
+    documents("text/bernoulli", make_pipeline(CountVectorizer(), BernoulliNB(binarize=0.5)), "binary"),
+    documents("text/forest", make_pipeline(TfidfVectorizer(), RandomForestClassifier(6, random_state=0)), "binary"),
+    frame("text/table", beside_text(TfidfVectorizer()), columns=["age", "note", "visits", "job"], prepare=with_text),
+    frame("text/table-dense", beside_text(CountVectorizer(max_features=10), sparse_threshold=0),
+          columns=["age", "note", "visits", "job"], prepare=with_text),
+    frame("text/table-logistic", make_pipeline(beside_text(TfidfVectorizer(ngram_range=(1, 2))), LogisticRegression()),
+          "yes/no", columns=["age", "note", "visits", "job", "empty"], prepare=with_text),
+    frame("text/table-forest", make_pipeline(
+        beside_text(CountVectorizer()), RandomForestClassifier(6, random_state=0)), "three",
+        columns=["age", "note", "visits", "job"], prepare=with_text),
+]
+
+NAIVE_BAYES = [
+    counts("bayes/multinomial", MultinomialNB(), "binary"),
+    counts("bayes/multinomial-three", MultinomialNB(alpha=0.1, fit_prior=False), "words"),
+    counts("bayes/multinomial-one-class", MultinomialNB(), "one class"),
+    counts("bayes/complement", ComplementNB(), "yes/no"),
+    counts("bayes/complement-norm", ComplementNB(norm=True), "three"),
+    counts("bayes/complement-one-class", ComplementNB(), "one class"),
+    counts("bayes/bernoulli", BernoulliNB(), "bool"),
+    counts("bayes/bernoulli-threshold", BernoulliNB(binarize=2.0), "odd"),
+    counts("bayes/bernoulli-as-is", BernoulliNB(binarize=None), "binary", top=2),
+    counts("bayes/categorical", CategoricalNB(), "three"),
+    counts("bayes/categorical-more", CategoricalNB(min_categories=9, alpha=0.5), "yes/no"),
+    array("bayes/gaussian", GaussianNB(), "binary"),
+    array("bayes/gaussian-three", GaussianNB(priors=[0.5, 0.3, 0.2]), "words"),
+    frame("bayes/pipeline", make_pipeline(prepared(), GaussianNB()), "yes/no"),
+    frame("bayes/sparse-pipeline", make_pipeline(
+        OneHotEncoder(handle_unknown="ignore"), MultinomialNB()), "binary", columns=CATEGORIES),
+]
+
+
 def hist(classifier: bool = True, **options: Any) -> Any:
     """Histogram gradient boosting, small."""
     kind = HistGradientBoostingClassifier if classifier else HistGradientBoostingRegressor
@@ -866,4 +984,6 @@ ZOO: list[ZooModel] = [
     *HISTOGRAM_BOOSTING,
     *ENSEMBLES,
     *LIGHTGBM,
+    *TEXT,
+    *NAIVE_BAYES,
 ]

@@ -34,6 +34,9 @@ class RawTable:
 
     def kind(self, column: int, wanted: str) -> str:
         """The kind of a column: what is known of it, else what the step that reads it wants."""
+        if wanted == TEXT and self.kinds.get(column) == CATEGORY:
+            # Of strings nobody but the step that reads them knows whether they are documents.
+            self.kinds[column] = TEXT
         return self.kinds.setdefault(column, wanted)
 
     def block(self, columns: Sequence[int], kind: str, origin: str) -> Node:
@@ -58,10 +61,14 @@ class RawTable:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A choice of raw columns, in order: what the first steps of a pipeline are handed."""
+    """A choice of raw columns, in order: what the first steps of a pipeline are handed.
+
+    `flat`: one column as a vector, which is how vectorizers want their documents.
+    """
 
     table: RawTable
     columns: tuple[int, ...]
+    flat: bool = False
 
     @property
     def width(self) -> int:
@@ -73,9 +80,9 @@ class Frame:
         """Their names."""
         return tuple(self.table.names[c] for c in self.columns)
 
-    def select(self, index: Sequence[int]) -> Frame:
+    def select(self, index: Sequence[int], *, flat: bool = False) -> Frame:
         """Some of the columns, by position in this frame."""
-        return Frame(self.table, tuple(self.columns[i] for i in index))
+        return Frame(self.table, tuple(self.columns[i] for i in index), flat)
 
     def kinds(self, wanted: Sequence[str]) -> list[str]:
         """The kind of each column, where `wanted` is what the reader takes it for if nothing is known."""
@@ -94,6 +101,11 @@ class Frame:
         """The columns as one float64 block."""
         self.kinds([NUMBER] * self.width)
         return self.table.block(self.columns, NUMBER, origin)
+
+    def documents(self, origin: str) -> Node:
+        """The only column as a block of documents."""
+        self.kinds([TEXT])
+        return self.table.block(self.columns, TEXT, origin)
 
     def objects(self, wanted: Sequence[str], origin: str) -> Node:
         """The columns as one block of objects; numbers stay numbers, as floats, inside of it."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
-from slimml.frontends.registry import lowering
+from slimml.frontends.registry import lowering, reads_documents
 from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output, rebuilt
@@ -19,6 +19,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import FillMissing, Guard
+from slimml.ir.types import distinct
 from slimml.ir.verify import verify
 from slimml.schema import CATEGORY, NUMBER
 
@@ -104,7 +105,7 @@ class Lowerer:
 
     def guard(self, x: Node, finite: Finite, names: tuple[str, ...] = ()) -> Node:
         """x, with the rows refused that the original's validation refuses."""
-        if finite == "any" or not x.type.width:
+        if finite == "any" or not x.type.width or _is_finite(x):
             return x
         bound = np.full(x.type.width, _LARGEST.get(x.type.dtype, np.inf))
         missing = np.full(x.type.width, finite == "missing")
@@ -169,7 +170,7 @@ def lower(
     table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
     table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
-    frame = Frame(table, tuple(range(len(names))))
+    frame = Frame(table, tuple(range(len(names))), flat=takes_documents(record))
     lowered = Lowerer().lower(record, frame)
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
@@ -185,11 +186,30 @@ def input_names(record: Record) -> tuple[tuple[str, ...], bool]:
         width = est.get("n_features_in_")
         if isinstance(width, int | np.integer):
             return tuple(f"x{i}" for i in range(int(width))), False
+        if reads_documents(est.path):
+            return ("x0",), False
     raise UnfittedModelError(
         f"{record.name} does not say how many columns it was fitted on",
         where="model",
         hint="Call fit before saving the model.",
     )
+
+
+def _is_finite(x: Node) -> bool:
+    """Whether every value is proved to be finite; asked of wide sparse blocks, whose guards would be large."""
+    largest = _LARGEST.get(x.type.dtype, np.inf)
+    found = distinct(x.type.domains) if x.type.layout == "csr" else ()
+    return len(found) == 1 and not found[0].missing and -largest <= found[0].low and found[0].high <= largest
+
+
+def takes_documents(record: Record) -> bool:
+    """Whether a model takes a list of texts: the step that sees its input is a vectorizer."""
+    for est in _first_steps(record):
+        if est.has("feature_names_in_") or est.has("n_features_in_"):
+            return False
+        if reads_documents(est.path):
+            return True
+    return False
 
 
 def _first_steps(record: Any) -> Iterator[Record]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from slimml.frontends.lowerer import Lowering
 
 _LOWERINGS: dict[str, Lowering] = {}
+_READERS_OF_TEXT: set[str] = set()
 
 # The modules whose import registers slimml's own lowerings.
 _SKLEARN = (
@@ -22,9 +23,11 @@ _SKLEARN = (
     "encode",
     "bin",
     "select",
+    "text",
     "linear",
     "linear_classifiers",
     "glm",
+    "naive_bayes",
     "trees",
     "boosting",
     "hist_boosting",
@@ -36,15 +39,18 @@ _FAMILIES = (
 )
 
 
-def lowers(*paths: str) -> Callable[[Lowering], Lowering]:
+def lowers(*paths: str, documents: bool = False) -> Callable[[Lowering], Lowering]:
     """Register a lowering for classes, by the `module.Class` that pickles name, oldest module last.
 
-    User code may register its own classes with it, before it calls `slimml.shrink`.
+    `documents`: instances take a list of texts, not a table. User code may register its own classes with it, before it
+    calls `slimml.shrink`.
     """
 
     def register(function: Lowering) -> Lowering:
         for path in paths:
             _LOWERINGS[path] = function
+            if documents:
+                _READERS_OF_TEXT.add(path)
         return function
 
     return register
@@ -61,6 +67,11 @@ def lowering(path: str) -> Lowering | None:
     for family in _FAMILIES:
         import_module(f"slimml.frontends.{family}")
     return _LOWERINGS.get(path)
+
+
+def reads_documents(path: str) -> bool:
+    """Whether instances of a class take a list of texts, not a table."""
+    return lowering(path) is not None and path in _READERS_OF_TEXT
 
 
 def registered() -> list[str]:

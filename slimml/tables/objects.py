@@ -21,7 +21,8 @@ _KNOWN = "pass a path, a pandas or polars frame, a pyarrow table, a 2-D array, o
 
 def from_any(data: Any) -> Table:
     """A table from a path, a pandas or polars frame, a pyarrow table, a numpy array, a scipy sparse matrix, a list of
-    dicts or of lists, or a dict of columns. Raises InputError for anything else, and what `read_table` raises.
+    dicts, of lists or of texts, a Series, or a dict of columns. Raises InputError for anything else, and what
+    `read_table` raises.
     """
     if isinstance(data, Table):
         return data
@@ -38,11 +39,18 @@ def from_any(data: Any) -> Table:
         return assemble(tuple(data.columns), [_polars_column(s) for s in data.get_columns()])
     if library == "scipy" and hasattr(data, "toarray"):
         return from_array(np.asarray(data.toarray()))
+    if library in ("pandas", "polars") and hasattr(data, "to_list"):
+        return assemble(positional(1), [typed(data.to_list())], named=False)
     if isinstance(data, Mapping):
         return assemble(tuple(map(str, data)), [_values(v) for v in data.values()])
     if isinstance(data, (list, tuple)):
         return _rows(data)
     raise InputError(f"cannot read rows from a {type(data).__name__}", hint=_KNOWN)
+
+
+def _texts(texts: Sequence[Any]) -> Table:
+    """Documents, one a row."""
+    return assemble(positional(1), [(objects(list(texts)), "object")], named=False)
 
 
 def _values(values: Any) -> Typed:
@@ -102,4 +110,6 @@ def _rows(rows: Sequence[Any]) -> Table:
                 raise InputError(f"row 0 has {width} values, row {i} has {len(row)}", hint=_KNOWN)
         plain = [r.tolist() if hasattr(r, "tolist") else r for r in rows]
         return assemble(positional(width), [typed([r[i] for r in plain]) for i in range(width)], named=False)
+    if rows and all(isinstance(r, (str, bytes)) for r in rows):
+        return _texts(rows)
     raise InputError("a list that holds neither dicts nor lists of values is no table", hint=_KNOWN)

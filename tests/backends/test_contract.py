@@ -46,7 +46,12 @@ def zoo_graph(name: str, passes: bool) -> tuple[Graph, dict[str, np.ndarray]]:
 def _accepted(graph: Graph, rows) -> dict[str, np.ndarray]:
     """The blocks of those rows that no guard refuses, each followed by a row on the edges of the splits."""
     read = read_rows(rows, graph.schema)
-    blocks = {x.kind: read.numbers if x.kind == "number" else read.objects for x in graph.inputs()}
+    columns = graph.schema.columns
+    others = [i for i, c in enumerate(columns) if c.read and c.kind != "number"]
+    blocks = {
+        x.kind: read.numbers if x.kind == "number" else read.objects[:, [others.index(c) for c in x.columns]]
+        for x in graph.inputs()
+    }
     blocks = {k: np.concatenate([b, _on_edges(graph, b) if k == "number" else b]) for k, b in blocks.items()}
     count = len(next(iter(blocks.values())))
     keep = [i for i in range(count) if _answered(graph, {k: b[i : i + 1] for k, b in blocks.items()})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from slimml.ir.ops.numeric import Multiply
 from slimml.schema import NUMBER
 
 _NO_STEP = (None, "passthrough")
+# What a Pipeline hands on to its last step (pipeline.py); others that the step has, it has not.
+_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform")
 
 
 @lowers("sklearn.pipeline.Pipeline")
@@ -27,7 +30,10 @@ def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if not steps:
         return as_block(x, ctx)
     name, last, *_ = steps[-1]
-    return ctx.lower(last, x, name)
+    lowered = ctx.lower(last, x, name)
+    if isinstance(lowered, Node):
+        return lowered
+    return replace(lowered, outputs=tuple(o for o in lowered.outputs if o.name in _METHODS))
 
 
 @lowers(
@@ -55,7 +61,9 @@ def column_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         index = _positions(est, name, columns, x, ctx)
         if _is_word(step, "drop") or not len(index):
             continue
-        part = _select(x, index, ctx)
+        part = _select(
+            x, index, ctx, flat=isinstance(columns, str | int | np.integer) and not isinstance(columns, bool)
+        )
         if _is_word(step, "passthrough"):  # before 1.4; then a FunctionTransformer without a function
             block = as_block(part, ctx)
         else:
@@ -89,9 +97,11 @@ def _is_word(value: Any, *words: str | None) -> bool:
     return (value is None or isinstance(value, str)) and value in words
 
 
-def _select(x: Source, index: list[int], ctx: Lowerer) -> Source:
+def _select(x: Source, index: list[int], ctx: Lowerer, *, flat: bool) -> Source:
     if isinstance(x, Frame):
-        return x.select(index)
+        return x.select(index, flat=flat)
+    if flat:
+        raise ctx.unsupported("a single column handed over as a vector, of what another step made, is not handled")
     return Select(inputs=(x,), index=np.asarray(index, dtype=np.int64), origin=ctx.where)
 
 
@@ -117,8 +127,8 @@ def _resolved(columns: Any, x: Source, ctx: Lowerer) -> Any:
             start = names.index(start) if start is not None else None
             stop = names.index(stop) + 1 if stop is not None else None
         return range(width)[slice(start, stop, columns.step)]
-    if isinstance(columns, str | int):
-        raise ctx.unsupported(f"a single column ({columns!r}) handed over as a vector is not handled")
+    if isinstance(columns, str | int | np.integer):
+        columns = [columns]
     if not isinstance(columns, list | tuple | np.ndarray):
         raise ctx.unsupported(f"columns {columns!r:.60} are not resolved in the file")
     keys = list(columns)

@@ -128,6 +128,9 @@ class SignedSquare(_Elementwise):
 class LogSoftmax(_Elementwise):
     """y = x - log(sum(exp(x))) over the columns; the largest terms stay out of the sum, as in scipy's logsumexp"""
 
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
+
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         top = x.max(axis=1, keepdims=True)
         largest = x == top
