@@ -40,7 +40,7 @@ _CODES = ("Lookup", "OneHot", "Recode")
 
 
 def bounds(graph: Graph, values: Mapping[Node, Value]) -> Bounds:
-    """The bounds of every output, given the values of all nodes: one array per block, bool where it holds labels."""
+    """The bounds of every output, given the values of all nodes: one array per block, bool where it holds no floats."""
     found: dict[Node, Bound] = {}
     for node in graph.nodes():
         if node in values:
@@ -84,7 +84,7 @@ def _of_positions(bound: Bound, node: Node) -> Bound:
 
 def _finished(value: Any, bound: Bound, labels: bool) -> np.ndarray | None:
     dense = bound.toarray() if isinstance(bound, Csr) else bound
-    if labels:
+    if labels or _data(value).dtype.kind != "f":
         return np.zeros(value.shape, dtype=bool) if dense is None else dense.astype(bool)
     # A NaN bound comes of terms that overflow or cancel as infinities: no answer is too far off.
     return None if dense is None else np.where(np.isnan(dense), np.inf, dense)

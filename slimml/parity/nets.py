@@ -58,7 +58,7 @@ def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tupl
         return [], ""
     mine = boundaries(before, known)
     cells = raw_cells([before, after], [mine, boundaries(after, mine)])
-    pairs = []
+    pairs, skipped = [], ""
     for one, other in zip(old, new, strict=True):
         tables = rank_table(before, one.inputs[0], cells), rank_table(after, other.inputs[0], cells)
         if tables[0] is not None and tables[1] is not None:
@@ -68,8 +68,8 @@ def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tupl
             own, table = cells_of_ranks(one.inputs[0])
             pairs.append(Pair(one, other, table, table, own, False))
         else:
-            return pairs, "a column of the forest depends on several raw columns, and the forest was rebuilt"
-    return pairs, ""
+            skipped = "a column of the forest depends on several raw columns, and the forest was rebuilt"
+    return pairs, skipped
 
 
 def check_cuts(

@@ -16,10 +16,11 @@ from slimml.ir import csr
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output, evaluate
 from slimml.ir.node import Node
+from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Input, Select
 from slimml.ir.ops.heads import ArgMax, Complement, Exp, IsPositive, Log, NormalizeRows, Sigmoid, Softmax
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Affine, Divide, Subtract
+from slimml.ir.ops.numeric import Affine, Divide, Subtract, Sum
 from slimml.ir.types import ValueType
 from slimml.parity.bound import RULES, added, bounds
 from slimml.plan.ops import SPECS
@@ -232,3 +233,20 @@ def test_blocks_side_by_side_keep_their_bounds():
     assert value.shape == bound.shape == (4, WIDTH + 1)
     assert (bound[:, :WIDTH] == 0).all()
     assert (bound[:, WIDTH] > 0).all()
+
+
+def test_a_vote_inside_of_its_bound_counts_as_any_number_that_it_may_be():
+    sums = linear(raw(), np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]), np.zeros(2))
+    choice = ArgMax(inputs=(sums,))
+    codes = Lookup(inputs=(choice,), tables=((0, 1),), refuse=(False,))
+    sizes, offsets = np.array([2]), np.array([0, 3])
+    votes = OneHot(
+        inputs=(codes,), targets=np.array([0, 1, -1], np.int32), offsets=offsets, sizes=sizes, layout="dense"
+    )
+    x = np.array([[0.1, 0.2, 0.3, 0.4]])
+    _, bound = bounded(Sum(inputs=(votes, votes)), x)
+    assert (bound >= 2).all() and (bound < 2 + 1e-12).all()
+    value, mask = bounded(ArgMax(inputs=(Sum(inputs=(votes, votes)),)), x, labels=(np.arange(2),))
+    assert value.tolist() == [[0]] and mask.tolist() == [[True]]
+    _, mask = bounded(choice, x)
+    assert mask.dtype == bool and mask.all()

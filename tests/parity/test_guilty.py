@@ -10,7 +10,7 @@ import pytest
 from slimml.ir.graph import Graph
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.models import Forest, Linear
-from slimml.ir.ops.numeric import Divide, FillMissing, Guard, Subtract
+from slimml.ir.ops.numeric import Divide, FillMissing, Guard, Multiply, Subtract
 from slimml.parity import inputs
 from slimml.parity.inputs import trial_rows
 from slimml.parity.reference import LiveReference, NoReference
@@ -62,6 +62,12 @@ def labels_swapped(graph: Graph) -> Graph:
     return replace(graph, outputs=outputs)
 
 
+def last_forest_changed(graph: Graph) -> Graph:
+    last = [n for n in graph.nodes() if isinstance(n, Forest)][-1]
+    trees = replace(last.trees, values=last.trees.values * (1 + 1e-6))
+    return graph.replace({last: replace(last, trees=trees)})
+
+
 FAULTS = [
     ("linear/regression", wrong(Linear, weights=lambda w: w * (1 + 1e-9))),
     ("logistic/binary", wrong(Linear, bias=lambda b: b + 1e-6)),
@@ -83,6 +89,9 @@ FAULTS = [
     ("hist/poisson", one_leaf_changed),
     ("forest/three", one_leaf_changed),
     ("boosting/binary", one_leaf_changed),
+    ("voting/soft-weights", one_leaf_changed),
+    ("voting/hard-weights", wrong(Multiply, value=lambda v: v * 5)),
+    ("stacking/forest-last", last_forest_changed),
 ]
 
 
@@ -126,7 +135,10 @@ def test_the_nets_find_one_cut_off_by_one_ulp_without_any_row(name: str, stage: 
 
 @pytest.mark.parametrize(
     "name",
-    ["linear/pipeline", "forest/pipeline", "hist/ordinal-pipeline", "onehot/mixed", "impute/none", "tree/two-words"],
+    [
+        *("linear/pipeline", "forest/pipeline", "hist/ordinal-pipeline", "onehot/mixed", "impute/none"),
+        *("tree/two-words", "voting/hard", "voting/regression", "stacking/forest-last-behind-lines"),
+    ],
 )
 def test_nobody_is_guilty_of_an_honest_model(name: str):
     report = judged(name, None)
