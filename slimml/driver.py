@@ -54,6 +54,7 @@ def shrink(
     expected: Any = None,
     reference_python: str | None = None,
     trust: bool = False,
+    report: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> ShrinkResult:
     """Compile a fitted pipeline, prove that it answers the same, and write the best candidate.
@@ -65,6 +66,7 @@ def shrink(
     `select`    path of the model in a file that holds several
     `expected`  a path or frame of the original's answers to `data`; `reference_python`: the Python that can run it
     `trust`     run the original although the file names what slimml does not know
+    `report`    where to write a page with charts, .html; also of a run in which no candidate may ship
     `progress`  called with what is being done and the share of the work that is behind
 
     The other options are those of the command line. Raises IngestError, UnsupportedModelError, MissingDependencyError,
@@ -80,8 +82,9 @@ def shrink(
     writer = writer_for(out, options)
     wanted = _backends(options.backend)
     check_python(reference_python)
-    if out is not None:
-        check_writable(out)
+    for path in (out, report):
+        if path is not None:
+            check_writable(path)
     say("reading the model", 0.0)
     model = content_of(model)
     source = ingest(model, select)
@@ -91,7 +94,9 @@ def shrink(
     with closing(reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
         say("trying rows on the original", 0.2)
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
-        result = ShrinkResult(described(model, source), summary(original), [], passes, list(source.warnings))
+        result = ShrinkResult(
+            described(model, source), summary(original), [], passes, list(source.warnings), schema=final.schema
+        )
         job = _Job(final, options, checker, result, say)
         made = job.candidates(source, wanted) if writer is None else job.exported(writer)
         say("measuring", 0.8)
@@ -100,12 +105,14 @@ def shrink(
     if result.reference.how == "none":
         result.warnings.append(result.reference.sentence)
     winner = choose(result.candidates, options.goal, _allowed(options))
-    if winner is None:
-        result.seconds = time.perf_counter() - started
-        raise _nothing(result, options)
-    say("writing", 0.95)
-    _ship(result, winner, made[winner.backend], out)
+    if winner is not None:
+        say("writing", 0.95)
+        _ship(result, winner, made[winner.backend], out)
     result.seconds = time.perf_counter() - started
+    if report is not None:
+        result.write_html(report)
+    if winner is None:
+        raise _nothing(result, options)
     return result
 
 

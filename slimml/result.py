@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from slimml.artifact.files import write_whole
 from slimml.choice import CandidateReport
 from slimml.measure.report import Timing
 from slimml.parity.report import ParityReport
 from slimml.passes.runner import PassReport
+from slimml.report.shrink import shrink_page
 from slimml.runtime import load
 from slimml.runtime.golden import GoldenReport
 from slimml.runtime.predictor import Model
+from slimml.schema import Schema
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class ShrinkResult:
 
     `artifact`  its bytes, or None where no candidate may ship; `path`: where they were written, or None
     `chosen`    the backend that ships, or None
+    `schema`    the columns that it takes
     """
 
     source: SourceReport
@@ -71,6 +76,11 @@ class ShrinkResult:
     sha256: str | None = None
     path: str | None = None
     seconds: float = 0.0
+    schema: Schema | None = None
+
+    def write_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page with charts. Raises UsageError where the file cannot be written."""
+        write_whole(path, shrink_page(self.to_json()).encode())
 
     def load(self, threads: int | None = None, strict: bool = True) -> Model:
         """The artifact, opened by the runtime. Raises ArtifactError where there is none."""
@@ -95,6 +105,7 @@ class ShrinkResult:
             "candidates": [c.to_json() for c in self.candidates],
             "passes": [p.to_json() for p in self.passes],
             "reference": self.reference.to_json(),
+            "schema": self.schema.to_json() if self.schema is not None else None,
             "warnings": self.warnings,
             "seconds": self.seconds,
         }

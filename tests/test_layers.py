@@ -22,7 +22,7 @@ STEPS = (
     ("driver", "analysis", "judge"),
     ("intake",),
     ("candidates", "exported", "result", "sample"),
-    ("choice",),
+    ("choice", "report"),
     ("parity", "measure"),
     ("backends",),
     ("frontends", "passes"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from slimml.analysis.clock import Times
 from slimml.analysis.stream import Accounts, Step
+from slimml.artifact.files import write_whole
+from slimml.report.analysis import analysis_page
 from slimml.result import ReferenceReport
 from slimml.units import duration, size
 
@@ -70,6 +73,10 @@ class AnalyzeResult:
 
     def __repr__(self) -> str:
         return f"<slimml analysis: {self.headline}>"
+
+    def write_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page with charts. Raises UsageError where the file cannot be written."""
+        write_whole(path, analysis_page(self.to_json()).encode())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict: what `analyze --json` prints."""

@@ -117,7 +117,7 @@ def _times(theirs: Reference, fresh: Graph | None, rows: RawRows | None) -> tupl
         return Times(None, why), told
     found = theirs.profile(rows, MEASURE_SECONDS) if theirs.how != "none" else None
     if found is not None:
-        said = f"the original, {theirs.library_version or 'its library'}, one job"
+        said = f"{theirs.sentence.removeprefix('compared with ')}, with one job"
         return of_original(found, len(rows), said), told
     why = theirs.sentence.removeprefix("not compared with the original: ")
     if theirs.how != "none":

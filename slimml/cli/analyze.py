@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from slimml.artifact.files import check_writable
 from slimml.cli.command import Command, Outcome
 from slimml.cli.options import add_data, add_json, add_running
 from slimml.cli.progress import progress
@@ -28,12 +29,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the fitted model: a pickle or a joblib dump")
     add_data(parser, "rows to time the model on")
     add_running(parser)
+    parser.add_argument("--html", metavar="FILE", help="write a page with charts, for any browser, without a network")
     add_json(parser)
 
 
 def _run(args: Namespace) -> Outcome:
     from slimml.analysis.run import analyze
 
+    if args.html is not None:
+        check_writable(args.html)  # before the work, not after it
     with progress(quiet=args.quiet) as say:
         result = analyze(
             args.model,
@@ -44,6 +48,8 @@ def _run(args: Namespace) -> Outcome:
             progress=say,
         )
     content = result.to_json()
+    if args.html is not None:
+        result.write_html(args.html)
     return Outcome(document=content, show=lambda screen: _show(content, screen))
 
 

@@ -46,6 +46,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--goal", choices=GOALS, default="balanced", help="what the result should be best at")
     parser.add_argument("--max-loss", metavar="X", type=float, help="how much of --metric approximations may cost")
     parser.add_argument("--metric", metavar="M", help="the metric of --max-loss")
+    parser.add_argument("--report", metavar="FILE.html", help="write a page with charts, for any browser, no network")
     add_json(parser)
 
 
@@ -72,6 +73,7 @@ def _run(args: Namespace) -> Outcome:
                 expected=args.expected,
                 reference_python=args.reference_python,
                 trust=args.trust,
+                report=args.report,
                 progress=say,
             )
         except (ParityError, NoBackendError) as error:
