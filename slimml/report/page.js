@@ -14,22 +14,25 @@
     tip.hidden = false;
     place(x, y);
   };
-  const hide = () => { tip.hidden = true; };
+  const below = (from) => {
+    const box = from.getBoundingClientRect();
+    show(from, box.left, box.bottom - 14);
+  };
+  let focused = null;
+  const hide = () => { tip.hidden = true; focused = null; };
   const told = (event) => event.target.closest && event.target.closest("[data-tip]");
 
   document.addEventListener("mousemove", (event) => {
     const from = told(event);
-    if (from) show(from, event.clientX, event.clientY); else hide();
+    if (from) show(from, event.clientX, event.clientY); else if (!focused) hide();
   });
   document.addEventListener("focusin", (event) => {
-    const from = told(event);
-    if (!from) return hide();
-    const box = from.getBoundingClientRect();
-    show(from, box.left, box.bottom - 14);
+    focused = told(event);
+    if (focused) below(focused); else hide();
   });
   document.addEventListener("focusout", hide);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, { passive: true });
+  addEventListener("scroll", () => { if (focused) below(focused); else hide(); }, { passive: true });
 
   const value = (row, column) => {
     const cell = row.cells[column];

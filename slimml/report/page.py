@@ -84,8 +84,10 @@ def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Cell]], 
         for i, h in enumerate(headers)
     ]
     body = [tag("tr", *(_cell(c, i, i in numbers) for i, c in enumerate(row))) for row in rows]
-    made = tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body), class_="sortable")
-    return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    made = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_="sortable", aria_label=caption)
+    # What does not fit a narrow screen scrolls below its caption.
+    scrolled = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("div", tag("p", caption, class_="caption"), scrolled)
 
 
 def _cell(cell: Cell, column: int, number: bool) -> Html:

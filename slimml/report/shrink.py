@@ -36,12 +36,8 @@ def shrink_page(found: Json) -> str:
     libraries = [f"{name} {version}" for name, version in model["library_versions"].items()]
     about = [model["path"] or "a live model", model["format"], *libraries]
     sections = [_figures(found, chosen), _compared(found, chosen)] if chosen else [_none(found)]
-    sections += [
-        _candidates(found),
-        _parity(found, chosen),
-        _passes(found["passes"]),
-        _schema((found["schema"] or {}).get("columns", ())),
-    ]
+    columns = found["schema"]["columns"] if found["schema"] else ()
+    sections += [_candidates(found), _parity(found, chosen), _passes(found["passes"]), _schema(columns)]
     return page("slimml shrink", _headline(found, chosen), about, *sections, _artifact(found))
 
 
@@ -166,7 +162,7 @@ def _parity(found: Json, chosen: Json | None) -> Html:
 def _seam(s: Json) -> list[Cell]:
     high = s["quantiles"].get("0.999")
     return [
-        Cell(_SEAMS.get(s["seam"], s["seam"])),
+        Cell(_SEAMS[s["seam"]]),
         Cell(f"{s['rows']:,}", s["rows"]),
         Cell(f"{s['refused']:,}", s["refused"]),
         Cell(f"{s['max_abs']:.3g}", s["max_abs"]),
