@@ -11,6 +11,7 @@ A new estimator or option is covered everywhere by one line here.
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import pandas as pd
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
+from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -88,6 +90,7 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -100,6 +103,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 TRAIN_ROWS, TRY_ROWS = 240, 80
@@ -219,7 +223,9 @@ TARGETS: dict[str, Callable[[np.ndarray], Any]] = {
 def _fitted(estimator: Any, rows: Any, signal: np.ndarray, target: str | None) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # imputers without observed values, drop= beside unknown categories
-        return clone(estimator).fit(rows, None if target is None else TARGETS[target](signal))
+        fitted = clone(estimator).fit(rows, None if target is None else TARGETS[target](signal))
+    # PCA keeps a view with gaps and a pickle does not, so that BLAS adds in another order: users load the latter.
+    return pickle.loads(pickle.dumps(fitted))
 
 
 def frame(
@@ -968,6 +974,65 @@ LIGHTGBM = [
     array("lightgbm/ranker", Grouped(LGBMRanker(**GBM)), "three"),
     array("lightgbm/ranker-cross-entropy", Grouped(LGBMRanker(objective="rank_xendcg", **GBM)), "three"),
 ]
+
+SUPPORT_VECTORS = [
+    array("svm/linear-svc", LinearSVC(random_state=0), "binary"),
+    array("svm/linear-svc-words", LinearSVC(random_state=0), "words"),
+    frame("svm/linear-svc-pipeline", make_pipeline(prepared(sparse=True), LinearSVC(random_state=0)), "yes/no"),
+    array("svm/linear-svr", LinearSVR(random_state=0), "amount"),
+    array("svc/rbf", SVC(), "binary"),
+    array("svc/rbf-words", SVC(C=10), "words"),
+    array("svc/linear", SVC(kernel="linear"), "bool"),
+    array("svc/linear-ovo", SVC(kernel="linear", decision_function_shape="ovo"), "three"),
+    array("svc/poly", make_pipeline(StandardScaler(), SVC(kernel="poly", degree=5, coef0=1.5)), "signs"),
+    array("svc/poly-zero", SVC(kernel="poly", degree=0), "odd"),
+    array("svc/sigmoid", make_pipeline(StandardScaler(), SVC(kernel="sigmoid", gamma=0.1, coef0=-0.5)), "words"),
+    array("svc/ties-broken", SVC(break_ties=True, gamma="auto"), "odd"),
+    array("svc/probability", SVC(probability=True, random_state=0), "yes/no"),
+    array("svc/probability-three", SVC(probability=True, C=5, random_state=0), "three"),
+    frame("svc/pipeline", make_pipeline(prepared(), SVC()), "yes/no"),
+    frame("svc/sparse-pipeline", make_pipeline(prepared(sparse=True), SVC(probability=True, random_state=0)), "words"),
+    array("svc/nu", NuSVC(nu=0.2), "yes/no"),
+    array("svc/nu-three", NuSVC(nu=0.2, probability=True, random_state=0), "three"),
+    array("svr/rbf", SVR(), "amount"),
+    array("svr/linear", SVR(kernel="linear", C=0.1), "amount"),
+    array("svr/constant", SVR(), "constant"),
+    array("svr/nu", NuSVR(kernel="poly", degree=2, gamma=0.01), "amount"),
+    array("svm/one-class", OneClassSVM(nu=0.2)),
+    frame("svm/one-class-pipeline", make_pipeline(prepared(), OneClassSVM(kernel="sigmoid", nu=0.3))),
+]
+
+PROJECTIONS = [
+    array("pca/plain", PCA(3)),
+    array("pca/whiten", PCA(whiten=True)),
+    array("pca/incremental", IncrementalPCA(2, whiten=True)),
+    frame("pca/pipeline", make_pipeline(prepared(), PCA(4), LogisticRegression()), "yes/no"),
+    frame("pca/sparse", make_pipeline(prepared(sparse=True), PCA(3, svd_solver="arpack", random_state=0))),
+    array("pca/then-svc", make_pipeline(StandardScaler(), PCA(3), SVC()), "words"),
+    array("svd/plain", TruncatedSVD(3, random_state=0)),
+    frame("svd/sparse", make_pipeline(prepared(sparse=True), TruncatedSVD(4, algorithm="arpack"), Ridge()), "amount"),
+]
+
+
+def perceptron(classifier: bool = True, **options: Any) -> Any:
+    """A small multi-layer perceptron behind a scaler."""
+    kind = MLPClassifier if classifier else MLPRegressor
+    return make_pipeline(StandardScaler(), kind(**{"hidden_layer_sizes": (7, 5), "max_iter": 60, "random_state": 0,
+                                                   **options}))
+
+
+PERCEPTRONS = [
+    array("mlp/binary", perceptron(), "binary"),
+    array("mlp/bool-tanh", perceptron(activation="tanh"), "bool"),
+    array("mlp/words-logistic", perceptron(activation="logistic"), "words"),
+    array("mlp/odd-identity", perceptron(activation="identity", hidden_layer_sizes=()), "odd"),
+    array("mlp/labels", perceptron(), "two bits"),
+    frame("mlp/sparse-pipeline", make_pipeline(prepared(sparse=True), MLPClassifier(
+        (6,), max_iter=60, random_state=0)), "yes/no"),
+    array("mlp/regression", perceptron(False), "amount"),
+    array("mlp/regression-two-outputs", perceptron(False, activation="tanh"), "two amounts"),
+    array("mlp/poisson", perceptron(False, loss="poisson"), "count"),
+]
 # fmt: on
 
 ZOO: list[ZooModel] = [
@@ -986,4 +1051,7 @@ ZOO: list[ZooModel] = [
     *LIGHTGBM,
     *TEXT,
     *NAIVE_BAYES,
+    *SUPPORT_VECTORS,
+    *PROJECTIONS,
+    *PERCEPTRONS,
 ]

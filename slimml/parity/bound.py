@@ -23,6 +23,7 @@ from slimml.errors import InternalError
 from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node, Value
+from slimml.ir.ops.kernels import power
 from slimml.options import ROUNDING_EPS
 from slimml.parity.compare import Bounds
 
@@ -33,6 +34,8 @@ UNIT = ROUNDING_EPS * float(np.finfo(np.float64).eps)
 # Below the smallest normal number relative errors mean nothing; a few units of the smallest denormal are allowed.
 _TINY = 4 * 5e-324
 _TINY32 = 4 * float(np.finfo(np.float32).smallest_subnormal)
+# The share of a probability by which a slope is probed: far above rounding, far below what bends a curve.
+_NUDGE = 1e-5
 
 RULES: dict[str, Rule] = {}
 # What takes positions in a table, and so a mask where one may be another.
@@ -234,6 +237,74 @@ def _linear(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     return own if incoming[0] is None else own + _product(incoming[0], weights)
 
 
+@_rule("SquaredDistances")
+def _distances(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * value + _TINY * node.points.shape[1]
+    if incoming[0] is None:
+        return own
+    # |x + e - p|**2 - |x - p|**2 is at most 2 |x - p| |e| + |e|**2 (Cauchy and Schwarz).
+    off = np.sqrt((_data(incoming[0]) ** 2).sum(axis=1))[:, None]
+    return own + 2 * np.sqrt(value) * off + off**2
+
+
+@_rule("Power")
+def _powered(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    # Squaring doubles the relative error of a factor, so that they add up to `degree` roundings.
+    x, bound = np.abs(inputs[0]), _data(incoming[0])
+    return node.degree * (power(x + bound, max(0, node.degree - 1)) * bound + UNIT * np.abs(value)) + _TINY
+
+
+@_rule("PairSums")
+def _pair_sums(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    coef = np.abs(node.coef)
+    own = UNIT * (node.sums(np.abs(inputs[0]), coef) + np.abs(node.bias)) + _TINY * coef.shape[1]
+    return own if incoming[0] is None else own + node.sums(_data(incoming[0]), coef)
+
+
+@_rule("PairVotes")
+def _pair_votes(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    x, bound = inputs[0], _data(incoming[0])
+    first, second = np.triu_indices(node.classes, 1)
+    own = np.zeros(value.shape)
+    for pair, ends in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        # A pair inside of its bound may be won by either: a whole vote. s / (3 (|s| + 1)) moves by a third at most.
+        unsure = (bound[:, pair] > 0) & ~(np.abs(x[:, pair]) > bound[:, pair])
+        moved = (bound[:, pair] + UNIT * np.abs(x[:, pair])) / 3 if node.confident else 0.0
+        for c in ends:
+            own[:, c] += unsure + moved
+    return own + UNIT * np.abs(value) if node.confident else own
+
+
+@_rule("PairCoupling")
+def _pair_coupling(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x = inputs[0]
+    moved = np.abs(node.slope) * (0.0 if incoming[0] is None else _data(incoming[0]))
+    moved = moved + UNIT * (np.abs(x * node.slope) + np.abs(node.shift))
+    chance = node.chances(x)
+    # Of a sigmoid the slope is at most chance (1 - chance), over a short way.
+    off = np.minimum(chance * (1 - chance) * np.expm1(moved) + UNIT, 1.0)
+    _, steps, margin = node.coupled(chance)
+    total = np.zeros(value.shape)
+    for pair in range(chance.shape[1]):
+        # The coupling is smooth for a given number of steps: its slope by one difference for each pair.
+        nudge = np.where(chance[:, pair] > 0.5, -_NUDGE, _NUDGE) * np.minimum(chance, 1 - chance)[:, pair]
+        other = chance.copy()
+        other[:, pair] += nudge
+        slope = np.abs(node.coupled(other, steps)[0] - value) / np.abs(nudge)[:, None]
+        total += 2 * slope * off[:, pair : pair + 1]
+    # Each step solves k small systems: k eps of what it divides.
+    rounding = UNIT * value.shape[1] * (1 + steps[:, None])
+    # A row whose error is enough by less than it may be off may take a step more, or one less.
+    step = np.abs(node.coupled(chance, steps + 1)[0] - value)
+    before = np.abs(node.coupled(chance, np.maximum(steps - 1, 0))[0] - value)
+    unsure = margin[:, None] <= 4 * off.sum(axis=1)[:, None] + rounding
+    return total + rounding + np.where(unsure, 2 * (step + before), 0.0)
+
+
 def _product(x: Value, weights: np.ndarray) -> np.ndarray:
     return x.matmul(weights.T) if isinstance(x, Csr) else x @ weights.T
 
@@ -294,6 +365,12 @@ def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
     bound = incoming[0]
     # |f'| = y (1 - y) <= 1/4, and y grows by less than exp(bound) over an interval of that width.
     return own if bound is None else own + np.minimum(_data(bound) / 4, value * np.expm1(_data(bound)))
+
+
+@_rule("Tanh")
+def _tanh(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    return own if incoming[0] is None else own + np.minimum(_data(incoming[0]), 2.0)
 
 
 @_rule("Exp")

@@ -52,7 +52,7 @@ def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 _COLUMN_BY_COLUMN = frozenset(
     "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup Recode Sigmoid Exp "
-    "Log Softplus SignedSquare IsPositive".split()
+    "Log Tanh Power Softplus SignedSquare IsPositive".split()
 )
 
 

@@ -12,7 +12,8 @@ from slimml.backends.onnx.export import export_onnx, export_refusals
 from slimml.backends.onnx.objects import usages
 from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest
-from tests.backends.test_contract import answers, assert_close, zoo_graph
+from slimml.options import GOLDEN_RTOL
+from tests.backends.test_contract import answers_and_bounds, assert_close, zoo_graph
 from tests.zoo import ZOO
 
 onnx = pytest.importorskip("onnx")
@@ -50,17 +51,19 @@ def sayable(graph: Graph, blocks):
     return {k: b[keep] for k, b in blocks.items()}
 
 
-def expected(graph: Graph, blocks) -> dict[str, np.ndarray]:
-    """What the outputs of the file should be."""
+def expected(graph: Graph, blocks) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """What the outputs of the file should be, and how far rounding may carry them."""
     found = {}
+    values, limits = answers_and_bounds(graph, blocks)
     for output in graph.outputs:
-        for i, value in enumerate(answers(graph, blocks)[output.name]):
+        for i, (value, limit) in enumerate(zip(values[output.name], limits[output.name], strict=True)):
             if output.labels:
                 value = np.stack([t[value[:, c]] for c, t in enumerate(output.labels)], axis=1)
                 value = value.astype(object) if value.dtype.kind in "UO" else value
             value = value.astype(np.int64) if value.dtype.kind in "iu" else value
             name = f"{output.name}_{i}" if output.form in ("list", "stack") else output.name
-            found[name] = value[:, 0] if output.form == "vector" else value
+            limit = limit[:, 0] if output.form == "vector" and limit is not None else limit
+            found[name] = value[:, 0] if output.form == "vector" else value, limit
     return found
 
 
@@ -79,9 +82,11 @@ def test_the_file_agrees_or_says_why_not(model, passes):
     assert {o.domain for o in checked.opset_import} <= {"", "ai.onnx.ml"}
     rounding = any(isinstance(n, rules.ROUNDING_OPS) for n in graph.nodes())
     got = run_file(data, graph, blocks)
-    for name, want in expected(graph, blocks).items():
+    for name, (want, limit) in expected(graph, blocks).items():
         if want.dtype == object:
-            assert got[name].tolist() == want.tolist()
+            assert ((got[name] == want) | limit).all()
         else:
             one_thread = len(want) == 1 or not any(isinstance(n, Forest) for n in graph.nodes())
-            assert_close(got[name], want, bitwise=not rounding and one_thread)
+            # A plain ONNX Runtime adds up the trees of a forest in the order of its threads.
+            apart = GOLDEN_RTOL * np.abs(want) if not one_thread and limit is None and want.dtype.kind == "f" else limit
+            assert_close(got[name], want, None if not rounding and one_thread else apart)

@@ -18,6 +18,7 @@ from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Dense, Select
 from slimml.ir.ops.delegates import OnnxCall
+from slimml.ir.ops.kernels import SquaredDistances
 from slimml.ir.ops.models import Forest
 from slimml.options import ShrinkOptions
 from slimml.runtime.engines.onnx_check import MAX_DEPTH
@@ -29,6 +30,8 @@ SECTION = "onnx"
 _SECONDS, _BYTES = 1.5e-6, 300
 # A protobuf message ends at 2 GB; one node takes at most 40 bytes of it.
 _MOST_NODES = (1 << 31) // 40
+# Differences between a row and all support vectors, which ONNX holds at once for all rows of a batch.
+_MOST_APART = 1 << 12
 # Beyond this a sparse block is not written out.
 _MOST_COLUMNS = 8192
 # Each call is a section of the artifact, which holds only so many.
@@ -48,7 +51,7 @@ class OnnxBackend:
         """Graphs without a model that ONNX expresses, and those that it would answer otherwise."""
         regions = regions_of(graph)
         if not regions:
-            return [Refusal("no forest and no linear model in it that ONNX could run")]
+            return [Refusal("no forest, linear model or kernel in it that ONNX could run")]
         if len(regions) > _MOST_CALLS:
             return [Refusal(f"{len(regions)} models in a row, each reading the one before")]
         return [r for region in regions for r in refusals_of(region.inside)]
@@ -78,6 +81,9 @@ def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:
             refusals.append(
                 Refusal(f"a tree deeper than {MAX_DEPTH}, which ONNX Runtime builds by recursion", node.origin)
             )
+        if isinstance(node, SquaredDistances) and node.points.size > _MOST_APART:
+            held = f"{node.points.size} squared differences, which ONNX would hold for all rows at once"
+            refusals.append(Refusal(held, node.origin))
         if node.type.layout == "csr" and node.type.width > _MOST_COLUMNS:
             wide = f"a sparse block of {node.type.width} columns, which ONNX would write out in full"
             return [*refusals, Refusal(wide, node.origin)]

@@ -1,8 +1,8 @@
 """Which nodes of a graph ONNX calls take over.
 
-The models (forests and linear sums), with what stands between them and the inputs, guards or look-ups in front, and
-the exact arithmetic right behind. What refuses rows, compares objects or would move a last bit stays in the portable
-plan. A model that reads another one's answer through such a step is in a call of its own.
+The models (forests and sums of products), with what stands between two of them, and between them and the inputs, guards
+or look-ups in front, and the exact arithmetic right behind. What refuses rows, compares objects or would move a last
+bit stays in the portable plan. A model that reads another one's answer through such a step is in a call of its own.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slimml.backends.onnx.forest import reads
-from slimml.backends.onnx.rules import ROUNDING_OPS, expressible
+from slimml.backends.onnx.rules import ROUNDING_OPS, SUMS, expressible
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Constant, Input
-from slimml.ir.ops.models import Forest, Linear
+from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Add, Divide, Guard, Multiply, Subtract
 
 _BEHIND = (Add, Subtract, Multiply, Divide)
 # Only the portable plan refuses rows (Guard); a Constant would need sizes computed in the model.
-_PORTABLE = (Input, Guard, Constant, *ROUNDING_OPS)
+_OUTSIDE = (Input, Guard, Constant)
+_PORTABLE = (*_OUTSIDE, *ROUNDING_OPS)
 # A value is compared with every entry of its column's table.
 _MOST_COMPARED = 1024
 
@@ -46,7 +47,7 @@ def regions_of(graph: Graph) -> tuple[Region, ...]:
     regions = []
     # From the last layer back, so that a model which a later call can hold as well is not called on its own.
     for layer in reversed(_layers(order)):
-        inside = set(layer) - taken
+        inside = layer - taken
         for node in reversed(order):
             if node not in ends | taken and users[node] and _moves(node) and all(u in inside for u in users[node]):
                 inside.add(node)
@@ -67,20 +68,36 @@ def _region(order: list[Node], inside: set[Node], users: dict[Node, list[Node]],
     return Region(nodes, tuple(entries), exits)
 
 
-def _layers(order: list[Node]) -> list[list[Node]]:
-    """The models, by how many of them stand in a row before their answer."""
+def _layers(order: list[Node]) -> list[set[Node]]:
+    """The models and what one of them hands to another, by how often a step before it stays outside of a call."""
     models = _models(order)
     depth: dict[Node, int] = {}
+    apart: dict[Node, bool] = {}
     for node in order:
-        depth[node] = max((depth[x] for x in node.inputs), default=0) + (node in models)
-    return [[m for m in order if m in models and depth[m] == d] for d in sorted({depth[m] for m in models})]
+        depth[node] = max((depth[x] for x in node.inputs), default=0)
+        apart[node] = any(apart[x] for x in node.inputs if depth[x] == depth[node])
+        if node in models:
+            depth[node] += apart[node] or depth[node] == 0
+            apart[node] = False
+        else:
+            apart[node] |= not expressible(node) or isinstance(node, _OUTSIDE)
+    own = [{m for m in models if depth[m] == d} for d in sorted({depth[m] for m in models})]
+    return [layer | _between(order, layer) for layer in own]
+
+
+def _between(order: list[Node], models: set[Node]) -> set[Node]:
+    above, below = set(topological(models)), set(models)
+    for node in order:
+        if any(x in below for x in node.inputs):
+            below.add(node)
+    return above & below
 
 
 def _models(order: list[Node]) -> set[Node]:
-    """The forests, and the linear sums whose last bits send no row another way."""
+    """The forests, and the sums of products whose last bits send no row another way."""
     forests = [n for n in order if isinstance(n, Forest)]
     above = set(topological(forests))
-    return {n for n in order if expressible(n) and (n in forests or (isinstance(n, Linear) and n not in above))}
+    return {n for n in order if expressible(n) and (n in forests or (isinstance(n, SUMS) and n not in above))}
 
 
 def _moves(node: Node) -> bool:

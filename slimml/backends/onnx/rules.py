@@ -17,11 +17,12 @@ from slimml.backends.onnx import forest
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT
 from slimml.ir.node import Node
-from slimml.ir.ops import columns, heads, models, numeric
+from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
-ROUNDING_OPS = (heads.Sigmoid, heads.Exp, heads.Log, heads.Softmax, heads.NormalizeRows, models.Linear)
+SUMS = (models.Linear, kernels.SquaredDistances, kernels.PairSums)
+ROUNDING_OPS = (heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, *SUMS)
 
 Rule = Callable[["Scope", Any], str]
 
@@ -164,6 +165,48 @@ def _linear(scope: Scope, node: models.Linear) -> str:
     return scope.op("Add", product, scope.const(node.bias))
 
 
+def _squared_distances(scope: Scope, node: kernels.SquaredDistances) -> str:
+    row = scope.op("Reshape", scope.x(node), scope.const([-1, 1, node.source.width], "int64"))
+    apart = scope.op("Sub", row, scope.const(node.points))
+    return scope.op("ReduceSum", scope.op("Mul", apart, apart), scope.const([2], "int64"), keepdims=0)
+
+
+def _power(scope: Scope, node: kernels.Power) -> str:
+    # The same multiplications in the same order as kernels.power.
+    result, factor, degree = scope.op("Mul", scope.x(node), scope.const(0.0)), scope.x(node), node.degree
+    result = scope.const(1.0) if degree else scope.op("Add", result, scope.const(1.0))
+    while degree:
+        if degree & 1:
+            result = scope.op("Mul", result, factor)
+        degree >>= 1
+        factor = scope.op("Mul", factor, factor) if degree else factor
+    return result
+
+
+def _pair_sums(scope: Scope, node: kernels.PairSums) -> str:
+    product = scope.op("MatMul", scope.x(node), scope.const(np.ascontiguousarray(node.weights().T)))
+    return scope.op("Add", product, scope.const(node.bias))
+
+
+def _pair_votes(scope: Scope, node: kernels.PairVotes) -> str:
+    first, second = np.triu_indices(node.classes, 1)
+    sides = np.zeros((len(first), node.classes))
+    sides[range(len(first)), first], sides[range(len(first)), second] = 1.0, -1.0
+    x, zero = scope.x(node), scope.const(0.0)
+    won = scope.op("Not", scope.op("Less", x, zero)) if node.confident else scope.op("Greater", x, zero)
+    won = scope.op("MatMul", scope.op("Cast", won, to=ELEMENT["float64"]), scope.const(sides))
+    votes = scope.op("Add", won, scope.const((sides < 0).sum(axis=0), "float64"))
+    if not node.confident:
+        return votes
+    total = scope.op("MatMul", x, scope.const(sides))
+    divisor = scope.op("Mul", scope.op("Add", scope.op("Abs", total), scope.const(1.0)), scope.const(3.0))
+    return scope.op("Add", votes, scope.op("Div", total, divisor))
+
+
+def _tanh(scope: Scope, node: Node) -> str:
+    return scope.op("Tanh", scope.x(node))
+
+
 def _forest(scope: Scope, node: models.Forest) -> str:
     return forest.emit(scope.program, node, scope.tensors.__getitem__)
 
@@ -234,9 +277,14 @@ RULES: Mapping[type[Node], Rule] = {
     OneHot: _one_hot,
     models.Linear: _linear,
     models.Forest: _forest,
+    kernels.SquaredDistances: _squared_distances,
+    kernels.Power: _power,
+    kernels.PairSums: _pair_sums,
+    kernels.PairVotes: _pair_votes,
     heads.Sigmoid: _sigmoid,
     heads.Exp: _exp,
     heads.Log: _log,
+    heads.Tanh: _tanh,
     heads.Softmax: _softmax,
     heads.SignedSquare: _signed_square,
     heads.NormalizeRows: _normalize,

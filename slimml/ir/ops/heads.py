@@ -77,6 +77,14 @@ class Log(_Elementwise):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Tanh(_Elementwise):
+    """y = tanh(x)"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.tanh(x))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Softmax(_Elementwise):
     """y = exp(x - max) / sum(exp(x - max)) over the columns
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ML = "ai.onnx.ml"
 _MAIN = (
-    "Add And ArgMax Cast Concat CumSum Div Equal Gather Greater GreaterOrEqual Identity IsNaN Less LessOrEqual MatMul "
-    "Mul Not Or ReduceSum Reshape Sub Where"
+    "Add And ArgMax Cast Concat CumSum Div Equal Exp Gather Greater GreaterOrEqual Identity IsNaN Less LessOrEqual "
+    "MatMul Mul Neg Not Or ReduceSum Reshape Sub Tanh Where"
 )
 OPERATORS = {(ML, "TreeEnsemble"), *(("", name) for name in _MAIN.split())}
 
