@@ -369,7 +369,8 @@ def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
 
 @_rule("Tanh")
 def _tanh(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    own = UNIT * np.abs(value) + _TINY
+    unit, tiny = _unit(value)
+    own = unit * np.abs(value) + tiny
     return own if incoming[0] is None else own + np.minimum(_data(incoming[0]), 2.0)
 
 
