@@ -224,13 +224,20 @@ def test_several_answers_leave_one_call():
         assert engine.run(name, rows)[0].tobytes() == reference(graph, rows, name).tobytes()
 
 
-def test_a_model_on_the_links_of_another_is_a_call_of_its_own():
+def _checked(node: Node) -> Guard:
+    wide, width = np.full(node.type.width, np.inf), node.type.width
+    return Guard(inputs=(node,), low=-wide, high=wide, missing=np.zeros(width, dtype=bool))
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_model_on_the_links_of_another_is_a_call_of_its_own_where_rows_are_refused_between(checked):
     first = forest_graph(random_trees(4))
     share = Complement(inputs=(Sigmoid(inputs=first.outputs[0].nodes, origin="stack.first"),))
-    stacked = Concat(inputs=(share, first.inputs()[0]))
+    stacked = Concat(inputs=(_checked(share) if checked else share, first.inputs()[0]))
     graph = graph_of(Linear(inputs=(stacked,), weights=np.ones((1, 5)), bias=np.zeros(1)))
-    assert left_behind(graph) == {"Input", "OnnxCall", "Sigmoid"}
-    assert set(OnnxBackend().compile(graph, ShrinkOptions()).sections) == {"onnx", "onnx1"}
+    behind = {"Sigmoid", "Complement", "Guard"} if checked else set()
+    assert left_behind(graph) == {"Input", "OnnxCall", *behind}
+    assert set(OnnxBackend().compile(graph, ShrinkOptions()).sections) == {"onnx"} | ({"onnx1"} if checked else set())
     rows = {"number": np.random.default_rng(0).normal(size=(40, 3))}
     np.testing.assert_allclose(compiled(OnnxBackend(), graph).run("transform", rows)[0], reference(graph, rows))
 
@@ -238,7 +245,7 @@ def test_a_model_on_the_links_of_another_is_a_call_of_its_own():
 def test_models_in_too_long_a_row_are_refused():
     node = Linear(inputs=(numbers(1),), weights=np.ones((1, 1)), bias=np.zeros(1))
     for _ in range(20):
-        node = Linear(inputs=(Sigmoid(inputs=(node,)),), weights=np.ones((1, 1)), bias=np.zeros(1))
+        node = Linear(inputs=(_checked(node),), weights=np.ones((1, 1)), bias=np.zeros(1))
     assert "in a row" in str(OnnxBackend().refuses(graph_of(node))[0])
 
 
