@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+from slimml.analysis.boosters import booster_shares
 from slimml.analysis.clock import Times, of_graph, of_original
 from slimml.analysis.result import AnalyzeResult, Refusal
 from slimml.analysis.stream import Accounts, Holding, Step, account, record_steps
@@ -78,7 +79,11 @@ def _accounts(source: Ingested) -> Accounts:
     if source.stream is not None and isinstance(root, Record):
         return account(root, source.stream)
     name = root.path if isinstance(root, Record) else type(root).__name__
-    whole = Holding(name, own=source.bytes, count=1)
+    content = source.source.data if source.source is not None else b""
+    whole = Holding(name, count=1)
+    for share in booster_shares(content):
+        whole.charge(share, share.bytes)
+    whole.own = len(content) - sum(h.own for h in whole.parts.values())
     return Accounts([Step("model", name, isinstance(root, Record), whole)], 0)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from slimml.analysis.boosters import booster_shares
 from slimml.analysis.trees import Forest, Share, count_tree, shares
 from slimml.analysis.unread import is_judged, unread
 from slimml.ingest.containers import is_model
@@ -47,6 +48,13 @@ class Holding:
         if name not in self.parts and len(self.parts) >= _MOST_NAMES:
             name = _MORE
         return self.parts.setdefault(name, Holding(name))
+
+    def charge(self, share: Share, size: int) -> None:
+        """Put `size` bytes of a share of an array on the account of a part."""
+        part = self.part(share.name)
+        part.own, part.count = part.own + size, part.count + 1
+        if share.unread:
+            part.unread, part.why = part.unread + size, share.unread
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], Holding]]:
         """This and everything below it, with the names that lead there."""
@@ -196,16 +204,17 @@ def _charge(visit: _Visit, own: int) -> None:
         return
     if type(value) is Record:
         count_tree(visit.step.forest, value)
-    parts = shares(visit.holder, visit.attribute, value)
+    parts = booster_shares(value) if is_booster(visit) else shares(visit.holder, visit.attribute, value)
     for share, size in zip(parts, _scaled(parts, own), strict=True):
-        part = holding.part(share.name)
+        holding.charge(share, size)
         own -= size
-        part.own += size
-        part.count += 1
-        if share.unread:
-            part.unread += size
-            part.why = share.unread
     holding.own += own
+
+
+def is_booster(visit: _Visit) -> bool:
+    """Whether this is the model of a booster in its library's own format."""
+    named = type(visit.holder) is Record and visit.holder.name == "Booster"
+    return named and visit.attribute in _HANDLES and type(visit.value) in _TEXTS
 
 
 def _scaled(parts: list[Share], own: int) -> list[int]:
@@ -257,4 +266,5 @@ def _find(whole: Part, top: Any, root: Any) -> Part | None:
     return None
 
 
+_HANDLES, _TEXTS = ("handle", "_handle"), (str, bytes, bytearray, memoryview)
 _COMPOSED = (Record, dict, list, tuple, set, frozenset, np.ndarray, bytes, bytearray)

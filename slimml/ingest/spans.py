@@ -255,7 +255,7 @@ def _set(target: Any, items: list[tuple[int, Any]], end: int) -> None:
     first, target.count = target.count, target.count + len(items) // 2
     for i in range(0, len(items) - 1, 2):
         (start, key), (_, value) = items[i], items[i + 1]
-        if target.count <= _WIDEST or type(value) is Span:
+        if target.count <= _WIDEST or (type(value) is Span and value.parts):
             stop = items[i + 2][0] if i + 2 < len(items) else end
             label = key if type(key) is str else f"<{first + i // 2}>"
             target.parts.append(Part(label, start, stop, value if type(value) is Span else None))

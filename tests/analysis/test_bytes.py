@@ -102,3 +102,14 @@ def test_a_file_with_no_end_of_names_is_summed_up():
     listed = attributes(accounts.steps[0])
     assert len(listed) < 100
     assert sum(a["bytes"] for a in listed) + accounts.outside == size
+
+
+def test_boosters_are_told_by_what_their_own_format_holds():
+    lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    for model in (lightgbm.LGBMClassifier(n_estimators=5, verbosity=-1), xgboost.XGBClassifier(n_estimators=5)):
+        accounts, size = accounts_of(pickle.dumps(model.fit(x, x[:, 0] > 0)))
+        held = {a["path"].rpartition(".")[2]: a for a in attributes(accounts.steps[0])}
+        assert {"split_gain", "leaf_value"} <= set(held) or {"loss_changes", "split_conditions"} <= set(held)
+        assert accounts.steps[0].unread > size / 50
+        assert accounts.steps[0].bytes + accounts.outside == size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -30,6 +31,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from slimml.analysis.boosters import booster_shares
 from slimml.analysis.unread import BY_CLASS, FIELDS, unread
 from slimml.ingest.record import Record
 from tests.zoo import ZOO, zoo_model
@@ -161,6 +163,38 @@ def test_models_of_other_libraries_answer_the_same_without_it(name: str):
     options = {"eval_set": [(X, LABELS)], **({"verbose": False} if name[0] == "X" else {})}
     more = {"verbosity": 0 if name[0] == "X" else -1}
     check(getattr(library, name)(n_estimators=4, **more).fit(X, LABELS, **options), X)
+
+
+def test_lightgbm_answers_the_same_without_what_its_text_holds_unread():
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=5, verbosity=-1).fit(X, LABELS)
+    text = model.booster_.model_to_string()
+    shares = {s.name: s for s in booster_shares(text)}
+    assert sum(s.bytes for s in shares.values()) == len(text)
+    names = [name for name, s in shares.items() if s.unread and name != "feature_importances"]
+    assert len(names) == 6
+    changed = re.sub(rf"(?m)^({'|'.join(names)})=(.*)$", lambda m: f"{m[1]}={re.sub('[^ ]+', '7', m[2])}", text)
+    changed = re.sub(r"tree_sizes=.*\n", "", changed)  # where each tree starts, which is no longer so
+    assert changed != text
+    np.testing.assert_array_equal(lightgbm.Booster(model_str=changed).predict(X), model.booster_.predict(X))
+
+
+def test_xgboost_answers_the_same_without_what_its_trees_hold_unread():
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=5).fit(X, LABELS)
+    data = bytes(model.get_booster().save_raw("ubj"))
+    changed, at = bytearray(data), 0
+    shares = {s.name: s for s in booster_shares(data)}
+    assert {name for name, s in shares.items() if s.unread} == {"loss_changes", "sum_hessian"}
+    assert sum(s.bytes for s in shares.values()) == len(data)
+    while (found := re.compile(rb"(?s)(loss_changes|sum_hessian)\[\$d#L(.{8})").search(data, at)) is not None:
+        at = found.end() + 4 * int.from_bytes(found[2], "big")
+        changed[found.end() : at] = bytes(at - found.end())
+    booster = xgboost.Booster(model_file=changed)
+    np.testing.assert_array_equal(booster.predict(xgboost.DMatrix(X)), model.predict_proba(X)[:, 1])
+    document = bytes(model.get_booster().save_raw("json"))
+    assert sum(s.bytes for s in booster_shares(document)) == len(document)
+    assert {s.name for s in booster_shares(document)} == set(shares)
 
 
 def test_every_class_of_the_table_was_tried():

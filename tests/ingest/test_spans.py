@@ -98,6 +98,11 @@ def test_a_wide_dictionary_is_told_as_a_whole():
     assert inner.span is not None and inner.span.parts == []
 
 
+def test_numbers_of_a_wide_dictionary_are_no_parts():
+    whole = spans_of(pickle.dumps({str(i): np.int64(i) for i in range(5000)} | {"array": np.zeros(9)}))
+    assert whole.span is not None and len(whole.span.parts) < 5
+
+
 def test_every_stream_that_is_read_has_spans(shared: Path):
     found = 0
     for folder in ("pickles", "versions", "wild", "attacks"):
