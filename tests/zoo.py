@@ -21,6 +21,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
+import xgboost
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
@@ -1033,6 +1034,49 @@ PERCEPTRONS = [
     array("mlp/regression-two-outputs", perceptron(False, activation="tanh"), "two amounts"),
     array("mlp/poisson", perceptron(False, loss="poisson"), "count"),
 ]
+
+
+def xgb(kind: str, **options: Any) -> Any:
+    """A small XGBoost estimator; one thread, so that its sums are made in one order."""
+    return getattr(xgboost, f"XGB{kind}")(**{"n_estimators": 6, "max_depth": 4, "n_jobs": 1, **options})
+
+
+XGBOOST = [
+    array("xgboost/regression", xgb("Regressor", n_estimators=40, base_score=0.3), "amount", missing=True),
+    array("xgboost/binary", xgb("Classifier"), "binary", missing=True),
+    array("xgboost/three", xgb("Classifier", num_parallel_tree=2, subsample=0.7), "three", missing=True),
+    array("xgboost/softmax", xgb("Classifier", objective="multi:softmax"), "three"),
+    array("xgboost/hinge", xgb("Classifier", objective="binary:hinge"), "binary"),
+    array("xgboost/logitraw", xgb("Classifier", objective="binary:logitraw"), "binary"),
+    array("xgboost/labels", xgb("Classifier"), "two bits"),
+    array("xgboost/forest", xgb("RFClassifier", max_depth=5), "three"),
+    array("xgboost/forest-regression", xgb("RFRegressor", max_depth=5), "amount"),
+    array("xgboost/dart", xgb("Regressor", booster="dart", rate_drop=0.4), "amount", missing=True),
+    array("xgboost/dart-three", xgb("Classifier", booster="dart", rate_drop=0.4), "three"),
+    array("xgboost/linear", xgb("Regressor", booster="gblinear"), "amount", missing=True),
+    array("xgboost/linear-three", xgb("Classifier", booster="gblinear"), "three"),
+    array("xgboost/two", xgb("Regressor"), "two amounts"),
+    array("xgboost/two-leaves", xgb("Regressor", multi_strategy="multi_output_tree"), "two amounts", missing=True),
+    array("xgboost/pruned", xgb("Regressor", tree_method="exact", gamma=3.0, max_depth=6), "amount"),
+    array("xgboost/sentinel", xgb("Regressor", missing=-1.0), "amount"),
+    array("xgboost/quantiles", xgb("Regressor", objective="reg:quantileerror", quantile_alpha=[0.1, 0.9]), "amount"),
+    array("xgboost/absolute", xgb("Regressor", objective="reg:absoluteerror"), "amount"),
+    array("xgboost/huber", xgb("Regressor", objective="reg:pseudohubererror"), "amount"),
+    array("xgboost/squared-log", xgb("Regressor", objective="reg:squaredlogerror"), "positive"),
+    array("xgboost/logistic", xgb("Regressor", objective="reg:logistic"), "binary"),
+    array("xgboost/gamma", xgb("Regressor", objective="reg:gamma"), "positive"),
+    array("xgboost/tweedie", xgb("Regressor", objective="reg:tweedie"), "positive"),
+    array("xgboost/poisson", xgb("Regressor", objective="count:poisson"), "count"),
+    array("xgboost/cox", xgb("Regressor", objective="survival:cox"), "positive"),
+    frame("xgboost/categories", xgb("Classifier", enable_categorical=True, max_cat_to_onehot=2), "three",
+          columns=[*NUMBERS, "job"], prepare=as_category),
+    frame("xgboost/one-hot-categories", xgb("Regressor", enable_categorical=True, max_cat_to_onehot=9), "amount",
+          columns=[*NUMBERS, "job"], prepare=as_category),
+    frame("xgboost/named", xgb("Regressor"), "amount", columns=NUMBERS),
+    frame("xgboost/pipeline", make_pipeline(prepared(), xgb("Classifier")), "binary"),
+    frame("xgboost/sparse", make_pipeline(prepared(sparse=True), xgb("Classifier")), "three"),
+    array("xgboost/scaled", make_pipeline(StandardScaler(), xgb("Regressor")), "amount"),
+]
 # fmt: on
 
 ZOO: list[ZooModel] = [
@@ -1054,4 +1098,5 @@ ZOO: list[ZooModel] = [
     *SUPPORT_VECTORS,
     *PROJECTIONS,
     *PERCEPTRONS,
+    *XGBOOST,
 ]

@@ -39,6 +39,7 @@ _SKLEARN = (
 _FAMILIES = (
     *(f"sklearn.{family}" for family in _SKLEARN),
     "lightgbm.models",
+    "xgboost.models",
 )
 
 

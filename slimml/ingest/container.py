@@ -16,6 +16,7 @@ from slimml.ingest.compression import compression_of, decompress
 from slimml.ingest.lightgbm import is_text_model
 from slimml.ingest.limits import Limits
 from slimml.ingest.machine import Source
+from slimml.ingest.xgboost.model import format_of
 
 # Files from this size on are mapped: their arrays become views of the page cache instead of copies.
 _MAPPED = 8 << 20
@@ -87,7 +88,7 @@ def _unwrap(opened: Opened, limits: Limits) -> None:
     while True:
         head = opened.head
         kind = "zip" if head[:4] in archive.MAGIC else compression_of(head)
-        if kind is None and is_text_model(head):
+        if kind is None and (is_text_model(head) or format_of(head) is not None):
             return
         if kind is None:
             formats.refuse_known(head, len(opened.data))

@@ -26,7 +26,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "Zstandard-compressed data"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
-    (b"binf", "an XGBoost model in the legacy binary format"),
 )
 _TEXT = (
     (b"<!doctype html", "an HTML page", "It is probably a saved error page: download the model again."),
@@ -58,11 +57,6 @@ def refuse_known(head: bytes, size: int) -> None:
 
 
 def _refuse_model_formats(head: bytes, text: bytes) -> None:
-    if head[:1] == b"{" and (b'"learner"' in head or b"learner" in head[:64]):
-        kind = "JSON" if text[1:2] in (b'"', b" ", b"\n", b"\r") else "UBJSON"
-        raise UnknownFormatError(f"an XGBoost {kind} model, which is not read yet", hint=_NOT_YET)
-    if head[:1] == b"{" and head[1:2] in (b"L", b"l", b"i", b"U", b"$"):
-        raise UnknownFormatError("a UBJSON document (XGBoost?), which is not read yet", hint=_NOT_YET)
     if text[:1] == b"{" or text[:2] in (b'["', b"[{", b"[[", b"[\n"):
         raise UnknownFormatError("a JSON document", hint=_SAVE_AGAIN)
     if _looks_like_onnx(head):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,10 +19,12 @@ from slimml.ingest.lightgbm import PARSED, booster_of, complete, is_text_model
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
+from slimml.ingest.record import Record
 from slimml.ingest.spans import Stream
 from slimml.ingest.structure import check_structure
 from slimml.ingest.versions import versions_in
 from slimml.ingest.walk import survey
+from slimml.ingest.xgboost import model as xgboost
 
 
 @dataclass(eq=False)
@@ -70,6 +73,8 @@ def read(
     context = Context(limits)
     if is_text_model(opened.head):
         return _read_text(opened, context, limits, select)
+    if xgboost.format_of(opened.head) is not None:
+        return _read_xgboost(opened, context, limits, select)
     try:
         root, end = decode(opened.data, context)
     except IngestError as e:
@@ -88,9 +93,21 @@ def read(
 
 def _read_text(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
     root = booster_of(opened.data)
+    return _own_format(root, opened, context, limits, select, lambda: f"LightGBM text {root.fields[PARSED].version}")
+
+
+def _read_xgboost(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
+    root = xgboost.booster_of(opened.data)
+    return _own_format(root, opened, context, limits, select, lambda: f"XGBoost {root.fields[xgboost.PARSED].form}")
+
+
+def _own_format(
+    root: Record, opened: Opened, context: Context, limits: Limits, select: str | None, name: Callable[[], str]
+) -> Ingested:
+    """A library's own file; what it is called is known once it has been read."""
     ingested = checked(root, context, limits)
     ingested.path, ingested.root = choose(root, select)
-    ingested.format = "+".join([*opened.layers, f"LightGBM text {root.fields[PARSED].version}"])
+    ingested.format = "+".join([*opened.layers, name()])
     ingested.bytes, ingested.source = opened.size, opened
     return ingested
 
@@ -113,6 +130,7 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
     records = survey(root, limits)
     imports = excuse(imports, records)
     lightgbm = complete(records)
+    xgboost.complete(records)
     check_structure(records)
     versions, warnings = versions_in(records)
     warnings += context.warnings + hazards(records)

@@ -19,7 +19,15 @@ _LIBRARIES = {"linux": ("libm.so.6", None), "win32": ("ucrtbase",)}
 
 def expf(x: np.ndarray) -> np.ndarray:
     """exp of float32 values, by the C library where it can be had; else exp in double, rounded to float32."""
-    function = _named("expf") or _rounded
+    return _mapped(_named("expf") or _exp, x)
+
+
+def logf(x: np.ndarray) -> np.ndarray:
+    """The natural logarithm of float32 values, likewise."""
+    return _mapped(_named("logf") or _log, x)
+
+
+def _mapped(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
     flat = np.fromiter(map(function, x.ravel().tolist()), dtype=np.float32, count=x.size)
     return flat.reshape(x.shape)
 
@@ -37,8 +45,14 @@ def _named(name: str) -> Callable[[float], float] | None:
     return None
 
 
-def _rounded(x: float) -> float:
+def _exp(x: float) -> float:
     try:
         return math.exp(x)
     except OverflowError:
         return math.inf
+
+
+def _log(x: float) -> float:
+    if x > 0:
+        return math.log(x)
+    return -math.inf if x == 0 else math.nan

@@ -358,6 +358,17 @@ def _log_softmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any
     return own if incoming[0] is None else own + _data(incoming[0]) + _data(incoming[0]).max(axis=1)[:, None]
 
 
+@_rule("LinearSum")
+def _linear_sum(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # Its order is the original's, so it is exact on what is exact.
+    if incoming[0] is None:
+        return None
+    weights = np.abs(node.weights.astype(np.float64))
+    unit, tiny = _unit(value)
+    own = unit * weights.shape[1] * (np.abs(inputs[0]) @ weights.T + np.abs(node.bias)) + tiny * weights.shape[1]
+    return own + _data(incoming[0]) @ weights.T
+
+
 @_rule("Sigmoid")
 def _sigmoid(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     unit, tiny = _unit(value)

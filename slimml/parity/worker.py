@@ -150,11 +150,22 @@ def answer(model: Any, method: str, rows: Any) -> list[np.ndarray]:
     """What the method answers, as one (n, k) block per target."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = getattr(model, method)(rows)
+        result = method_of(model, method)(rows)
     several = isinstance(result, list) and result and hasattr(result[0], "shape")
     # VotingClassifier(flatten_transform=False) stacks the blocks of its members.
     parts = result if several or getattr(result, "ndim", 0) == 3 else [result]
     return [block(p) for p in parts]
+
+
+def method_of(model: Any, method: str) -> Any:
+    """A method that takes frames and arrays, as those of estimators do."""
+    function = getattr(model, method)
+    if type(model).__module__ != "xgboost.core":
+        return function
+    import xgboost
+
+    # A Booster answers DMatrices, and makes them with as many threads as there are unless it is told.
+    return lambda rows: function(xgboost.DMatrix(rows, enable_categorical=True, nthread=1))
 
 
 def block(part: Any) -> np.ndarray:
@@ -203,7 +214,7 @@ def rows_per_second(call: Any, rows: Any, count: int, seconds: float) -> float:
 
 def timings(model: Any, method: str, columns: list[Any], shape: str, records: list[Any], seconds: float) -> Any:
     """Latency at one row from a frame (array, list) and from a dict as a service would, and rows a second."""
-    function = getattr(model, method)
+    function = method_of(model, method)
     if shape == "documents":
         batch: Any = argument(shape, columns)
         singles = [batch[i : i + 1] for i in range(min(len(batch), 64))]
@@ -276,10 +287,15 @@ def load(data: bytes, select: str) -> Any:
 
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return load(archive.read(archive.namelist()[0]), select)
-    if first_bytes(data).startswith((b"tree\n", b"tree\r\n")):
+    head = first_bytes(data)
+    if head.startswith((b"tree\n", b"tree\r\n")):
         import lightgbm
 
         return lightgbm.Booster(model_str=decompressed(data).decode("utf-8"))
+    if head[:4] == b"binf" or head[:1] == b"{":
+        import xgboost
+
+        return xgboost.Booster(model_file=bytearray(decompressed(data)))
     try:
         import joblib
     except ImportError:

@@ -44,7 +44,9 @@ def rule(guard: Node) -> Node | Skip | None:
     if isinstance(inner, FillMissing):
         return _through_fill(guard, inner)
     if isinstance(inner, Dense):
-        if not _takes_zero(guard):
+        if isnan(inner.absent) and not guard.missing.all():
+            return Skip("a guard that refuses missing values refuses what csr leaves out")
+        if not isnan(inner.absent) and not _takes_zero(guard):
             return Skip("a guard that refuses zero lets the zeros pass that csr leaves out")
         return replace(inner, inputs=(_moved(guard, inner.inputs[0], guard.low, guard.high),))
     if isinstance(inner, Add | Subtract | Multiply | Divide | Cast):

@@ -18,7 +18,7 @@ TREES = "trees"
 TEXTS = "texts"
 
 FLOATS = "array:float64,float32"
-F64, I64, I32, MASK = "array:float64", "array:int64", "array:int32", "array:bool"
+F64, F32, I64, I32, MASK = "array:float64", "array:float32", "array:int64", "array:int32", "array:bool"
 NUMBERS = "array:float64,float32,int64,int32"
 
 # How documents become terms.
@@ -41,7 +41,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Select": {"index": I64},
     "Concat": {"layout": STR},
     "Cast": {"dtype": STR},
-    "Dense": {},
+    "Dense": {"absent": FLOAT},
     "Constant": {"value": F64},
     # numbers
     "Add": {"value": FLOATS},
@@ -68,6 +68,7 @@ SPECS: dict[str, dict[str, str]] = {
     # models
     "Linear": {"weights": F64, "bias": F64},
     "ScaledSquares": {"centers": F64, "scales": F64},
+    "LinearSum": {"weights": F32, "bias": F32},
     "Forest": {"trees": TREES},
     "SquaredDistances": {"points": F64},
     "Power": {"degree": INT},

@@ -137,8 +137,6 @@ def _npy() -> bytes:
         (b"It was a dark night.\n", "text file"),
         (b"Model trained on Monday.\n", "text file"),
         (b'{"a": 1}', "JSON"),
-        (b'{"learner": {"attributes": {}}, "version": [3, 0, 0]}', "XGBoost JSON"),
-        (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "UBJSON"),
         (b"\x08\x09\x12\x07skl2onnx", "ONNX"),
         (_npy(), "NumPy array"),
         (_zip({"a.npy": _npy()}), "npz"),

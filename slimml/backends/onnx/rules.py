@@ -54,6 +54,8 @@ class Scope:
 def expressible(node: Node) -> bool:
     """Whether there is a rule for a node on dense numbers."""
     numbers = all(x.type.numeric for x in node.inputs) and node.type.numeric
+    if isinstance(node, columns.Dense) and isnan(node.absent) and node.source.layout == "csr":
+        return False  # here a csr block has forgotten which of its zeros were stored
     if isinstance(node, numeric.IsMissing | numeric.FillMissing):
         return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
     return numbers and type(node) in RULES

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from slimml.ir.forest import IN_SET, MISSING_LEFT, Trees
+from slimml.ir.forest import IN_SET, MISSING, MISSING_LEFT, Trees
 from slimml.ir.node import Node
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.ranks import Rank
@@ -132,14 +132,14 @@ def canonical_cuts(threshold: np.ndarray, dtype: np.dtype, integer: bool) -> np.
     return np.asarray(cuts + dtype.type(0))  # -0.0 becomes 0.0
 
 
-def category_column(known: np.ndarray, dtype: np.dtype) -> RankedColumn:
-    """A column of codes, their own ranks where `known`: below 0, beyond the last code and unknown is missing.
+def category_column(known: np.ndarray, dtype: np.dtype, outside: int = MISSING) -> RankedColumn:
+    """A column of codes, their own ranks where `known`: below 0, beyond the last code and unknown is `outside`.
 
     The original truncates a value to its code, so code k covers [k, k + 1).
     """
     edges = np.nextafter(np.arange(len(known) + 1, dtype=dtype), dtype.type(-np.inf))
-    codes = np.where(known, np.arange(len(known)), -1)
-    return RankedColumn(edges, np.concatenate([[-1], codes, [-1]]).astype(np.int32))
+    codes = np.where(known, np.arange(len(known)), outside)
+    return RankedColumn(edges, np.concatenate([[outside], codes, [outside]]).astype(np.int32))
 
 
 def unique_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -132,16 +132,29 @@ class Cast(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Dense(Node):
-    """A csr block written out."""
+    """A csr block written out, with `absent` where no entry is stored: 0, or NaN for originals that read it so."""
+
+    absent: float = 0.0
 
     def check(self) -> None:
         require_inputs(self, 1, layouts=("dense", "csr"))
+        require(self.absent == 0 or math.isnan(self.absent), "Dense.absent is 0 or NaN")
+        require(self.absent == 0 or self.source.dtype in ("float64", "float32"), "only floats can be missing")
 
     def infer(self) -> ValueType:
+        if math.isnan(self.absent) and self.source.layout == "csr":
+            missing = tuple(replace(d, missing=True) for d in self.source.domains)
+            return replace(self.source, layout="dense", domains=missing, groups=())
         return replace(self.source, layout="dense")
 
     def evaluate(self, x: Value) -> np.ndarray:
-        return x.toarray() if isinstance(x, Csr) else x
+        if not isinstance(x, Csr):
+            return x
+        if self.absent == 0:
+            return x.toarray()
+        out = np.full(x.shape, np.nan, dtype=x.data.dtype)
+        out[x.rows(), x.indices] = x.data
+        return out
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

@@ -67,6 +67,35 @@ class ScaledSquares(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LinearSum(Node):
+    """y = bias + x[0] * weights[0] + x[1] * weights[1] + ..., one after another in float32.
+
+    weights float32 (k, width), bias float32 (k,). Linear leaves the order to BLAS; here it is the original's.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float32", f"LinearSum takes float32, got {self.source}")
+        float32 = self.weights.dtype == self.bias.dtype == np.float32
+        require(float32 and self.weights.ndim == 2, "LinearSum.weights is a float32 matrix")
+        require(self.weights.shape[1] == self.source.width, "LinearSum needs a weight per column")
+        require(self.bias.shape == self.weights.shape[:1], "LinearSum needs a bias per output")
+
+    def infer(self) -> ValueType:
+        return ValueType("float32", (_RESULT,) * len(self.bias))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        out = np.tile(self.bias, (len(x), 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for c in range(x.shape[1]):
+                out += x[:, c : c + 1] * self.weights[:, c]
+        return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Forest(Node):
     """base + the sum of the leaves that a row of ranks reaches, added in tree order, in the dtype of the leaves."""
 

@@ -1,0 +1,200 @@
+"""The raw sums of a Booster: trees, trees with weights (dart), or a linear sum, in float32 as XGBoost makes them."""
+
+from __future__ import annotations
+
+from math import isnan
+
+import numpy as np
+
+from slimml.frontends.frame import Frame
+from slimml.frontends.lowerer import Lowerer, Source
+from slimml.frontends.sklearn.forest_arrays import RawTrees, category_column, no_sets, ranked_forest
+from slimml.ingest.xgboost.model import BoosterModel
+from slimml.ir.libm import logf
+from slimml.ir.node import Node
+from slimml.ir.ops.categories import Lookup, Recode
+from slimml.ir.ops.columns import Cast, Dense
+from slimml.ir.ops.models import LinearSum
+from slimml.ir.ops.numeric import FillMissing
+
+_LOGIT = ("reg:logistic", "binary:logistic")
+_LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft")
+_FIRST_ENCODER = (3, 1)
+
+
+def margin(model: BoosterModel, x: Source, ctx: Lowerer, *, missing: float, best: int | None, in_place: bool) -> Node:
+    """The sums before any link, float32 (n, outputs).
+
+    `missing`: the value that counts as missing besides NaN; `best`: the last round that counts, None for all of them;
+    `in_place`: as inplace_predict answers, which the scikit-learn faces of trees call, else as a DMatrix does.
+    """
+    block = _block(model, x, ctx, missing, in_place)
+    base = _base(model, ctx)
+    if model.booster == "gblinear":
+        # The first output's score serves all of them (PredictBatchInternal of gbm/gblinear.cc).
+        bias = model.weights[-1] + base[0]
+        filled = FillMissing(inputs=(block,), sentinel=float("nan"), fill=(0.0,) * model.features, origin=ctx.where)
+        weights = np.ascontiguousarray(model.weights[:-1].T)
+        return LinearSum(inputs=(filled,), weights=weights, bias=bias, origin=ctx.where)
+    return _forest(model, block, base, best, in_place, ctx)
+
+
+def _block(model: BoosterModel, x: Source, ctx: Lowerer, missing: float, in_place: bool) -> Node:
+    """The columns as XGBoost stores them: float32, missing as NaN, categories as codes."""
+    width = x.width if isinstance(x, Frame) else x.type.width
+    if width != model.features:
+        raise ctx.unsupported(f"a model of {model.features} columns that is handed {width}")
+    narrow = _numbers(model, x, ctx)
+    names = x.names if isinstance(x, Frame) else ()
+    if not in_place and missing != np.inf:
+        # A DMatrix refuses infinities; inplace_predict takes them.
+        narrow = ctx.guard(narrow, "missing", names)
+    sentinel = float(np.float32(missing))
+    if isnan(sentinel):
+        return narrow
+    fill = (float("nan"),) * model.features
+    return FillMissing(inputs=(narrow,), sentinel=sentinel, fill=fill, origin=ctx.where)
+
+
+def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
+    encoded = [i for i, table in enumerate(model.categories) if table is not None]
+    if isinstance(x, Frame) and encoded:
+        kinds = x.kinds(["number" if t is None else "category" for t in model.categories])
+        for i in encoded:
+            x.table.dtypes.setdefault(x.columns[i], "category")
+        if any(kinds[i] == "number" for i in encoded) or any(
+            kind != "number" and model.categories[i] is None for i, kind in enumerate(kinds)
+        ):
+            raise ctx.unsupported("a column of numbers where the model was trained on categories, or the reverse")
+        return x.by_kind(kinds, ctx.where, lambda block, at: _encoded(model, block, at, ctx))
+    codes = any(kind == "c" for kind in model.types)
+    if codes and model.names and isinstance(x, Frame) and model.version < _FIRST_ENCODER:
+        raise ctx.unsupported(
+            "categories of XGBoost before 3.1: it does not store them, and their codes come from the caller's own frame"
+        )
+    if isinstance(x, Node) and x.type.layout == "csr":
+        x = Dense(inputs=(x,), absent=float("nan"), origin=ctx.where)
+    return Cast(inputs=(ctx.floats(x),), dtype="float32", origin=ctx.where)
+
+
+def _encoded(model: BoosterModel, block: Node, at: list[int], ctx: Lowerer) -> Node:
+    """Numbers as float32; categories as the codes of training, missing as NaN, unseen ones as -1 (never in a set)."""
+    if block.type.numeric:
+        return Cast(inputs=(block,), dtype="float32", origin=ctx.where)
+    tables = [tuple(model.categories[i] or ()) for i in at]
+    if not all(v.isascii() for t in tables for v in t if isinstance(v, str)):
+        # Measured on 3.2: "Köln", "Oslo" become "Köl", "nOsl", and the last letters of the last name are gone.
+        raise ctx.unsupported("names of categories beyond ASCII, which XGBoost stores cut at the wrong letters")
+    full = tuple((*t, float("nan"), None) for t in tables)
+    codes = Lookup(inputs=(block,), tables=full, refuse=(False,) * len(full), origin=ctx.where)
+    parts = [np.array([*range(len(t)), np.nan, np.nan, -1], dtype=np.float32) for t in tables]
+    offsets = np.cumsum([0] + [len(p) for p in parts]).astype(np.int64)
+    return Recode(inputs=(codes,), values=np.concatenate(parts), offsets=offsets, origin=ctx.where)
+
+
+def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
+    """The base score as a margin (ProbToMargin of the objectives), with the C library's logf."""
+    score = model.base_score
+    if model.base_is_margin:
+        return score
+    if model.objective in _LOGIT:
+        one = np.float32(1)
+        with np.errstate(divide="ignore"):
+            return np.asarray(-logf(one / score - one))
+    if model.objective in _LOG:
+        return logf(score)
+    if model.objective == "binary:logitraw" and model.version < (3,):
+        raise ctx.unsupported("binary:logitraw of XGBoost before 3.0")
+    return score
+
+
+def _forest(model: BoosterModel, block: Node, base: np.ndarray, best: int | None, in_place: bool, ctx: Lowerer) -> Node:
+    trees = model.trees
+    assert trees is not None  # gbtree and dart have them
+    count = trees.count if best is None else int(model.rounds[min(best + 1, len(model.rounds) - 1)])
+    if count == 0:
+        raise ctx.unsupported("a Booster without trees")
+    end = len(trees.left) if count == trees.count else int(trees.roots[count])
+    values = trees.values[:end]
+    wide = values.shape[1] > 1
+    if model.booster == "dart":
+        if wide:
+            raise ctx.unsupported("dart with leaves of several outputs")
+        values = _weighted(model, values, base, count, in_place)
+    known = _known_codes(model, end)
+    raw = _raw_trees(model, values, end, count, known, ctx)
+    float32 = np.dtype(np.float32)
+    given = {c: category_column(np.ones(n, dtype=bool), float32, outside=n) for c, n in known.items()}
+    single = model.outputs == 1 or wide
+    targets = None if single else trees.group[:count]
+    return ranked_forest(block, raw, base=base, targets=targets, given=given, origin=ctx.where)
+
+
+def _weighted(model: BoosterModel, values: np.ndarray, base: np.ndarray, count: int, in_place: bool) -> np.ndarray:
+    """What a leaf of dart adds. In place the base score goes in and out again (InplacePredict of gbm/gbtree.cc)."""
+    trees = model.trees
+    assert trees is not None
+    tree = np.searchsorted(trees.roots[:count], np.arange(len(values)), side="right") - 1
+    if in_place:
+        own = base[trees.group[tree]][:, None]
+        values = (own + values) - own
+    return np.asarray(values * model.weights[tree][:, None], dtype=np.float32)
+
+
+def _known_codes(model: BoosterModel, end: int) -> dict[int, int]:
+    """How many codes the sets of each column that is split as categories tell apart; others go left everywhere."""
+    trees = model.trees
+    assert trees is not None
+    highest: dict[int, int] = {}
+    for node, codes in trees.sets.items():
+        if node < end:
+            column = int(trees.feature[node])
+            highest[column] = max(highest.get(column, -1), int(codes.max(initial=-1)))
+    return {c: n + 1 for c, n in highest.items()}
+
+
+def _raw_trees(
+    model: BoosterModel,
+    values: np.ndarray,
+    end: int,
+    count: int,
+    known: dict[int, int],
+    ctx: Lowerer,
+) -> RawTrees:
+    trees = model.trees
+    assert trees is not None
+    feature = trees.feature[:end]
+    nodes = sorted(n for n in trees.sets if n < end)
+    in_set = np.zeros(end, dtype=bool)
+    in_set[nodes] = True
+    if (np.isin(feature, list(known)) & ~in_set).any():
+        raise ctx.unsupported("a column that is split as a number and as categories")
+    numeric = (feature >= 0) & ~in_set
+    if (trees.cut[:end][numeric] == -np.inf).any():
+        raise ctx.unsupported("a split at minus infinity")
+    set_row = np.zeros(end, dtype=np.int64)
+    set_row[nodes] = np.arange(len(nodes))
+    # x < cut is x <= the float before it.
+    return RawTrees(
+        feature=feature,
+        threshold=np.nextafter(trees.cut[:end], np.float32(-np.inf)).astype(np.float64),
+        left=trees.left[:end],
+        right=trees.right[:end],
+        missing_left=trees.default_left[:end],
+        values=values,
+        roots=trees.roots[:count],
+        in_set=in_set,
+        set_row=set_row,
+        sets=_left_sets([trees.sets[n] for n in nodes], [known[int(feature[n])] for n in nodes]),
+    )
+
+
+def _left_sets(rights: list[np.ndarray], known: list[int]) -> np.ndarray:
+    """Each set as the codes that go left, which are all but those that go right, and one beyond the last."""
+    if not rights:
+        return no_sets()
+    bits = np.zeros((len(rights), (max(known) + 1 + 31) // 32 * 32), dtype=bool)
+    for row, (right, count) in enumerate(zip(rights, known, strict=True)):
+        bits[row, : count + 1] = True
+        bits[row, right] = False
+    return np.packbits(bits, axis=1, bitorder="little").view("<u4").astype(np.uint32)
