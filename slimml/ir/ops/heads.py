@@ -175,7 +175,10 @@ class Complement(_Elementwise):
         require(self.source.width == 1, "Complement takes one column")
 
     def infer(self) -> ValueType:
-        return replace(self.source, domains=(_PROBABILITY,) * 2, groups=())
+        (domain,) = self.source.domains
+        # XGBoost's binary:logitraw hands a margin where others hand a chance.
+        kept = _PROBABILITY if domain.low >= 0 and domain.high <= 1 else Domain()
+        return replace(self.source, domains=(kept,) * 2, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return np.concatenate([1 - x, x], axis=1)
