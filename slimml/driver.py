@@ -90,7 +90,7 @@ def shrink(
     source = ingest(model, select)
     sample = read_sample(source.root, data, target, schema)
     say("lowering", 0.1)
-    fresh, final, passes = graphs(source, sample, options)
+    fresh, final, passes = graphs(source, sample, options, model)
     with closing(reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
         say("trying rows on the original", 0.2)
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
@@ -145,8 +145,10 @@ def verify(
     model = content_of(model)
     source = ingest(model, select)
     sample = read_sample(source.root, data, None, None)
-    options = ShrinkOptions(trust=trust, exactness="bitwise" if opened.manifest.exactness == "bitwise" else "rounding")
-    fresh, final, _ = graphs(source, sample, options)
+    exactness = "bitwise" if opened.manifest.exactness == "bitwise" else "rounding"
+    backend = "onnx" if opened.manifest.engine == "onnx" else "auto"
+    options = ShrinkOptions(trust=trust, exactness=exactness, backend=backend)
+    fresh, final, _ = graphs(source, sample, options, model)
     other = apart(fresh, opened)
     if other:
         said = ReferenceReport("none", None, f"not compared: the artifact is of another model, {other}")
@@ -156,7 +158,9 @@ def verify(
         parity = checker.check(opened, opened.graph)
         said = summary(original, checker)
     warnings = [*source.warnings, *([said.sentence] if said.how == "none" else [])]
-    ok = parity.exactness is not None and parity.exactness <= Exactness.ROUNDING
+    # What was chosen as approximate is held to no more than that.
+    allowed = max(Exactness.ROUNDING, Exactness[opened.manifest.exactness.upper()])
+    ok = parity.exactness is not None and parity.exactness <= allowed
     return VerifyResult(ok, said, parity=parity, warnings=warnings)
 
 

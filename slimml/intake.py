@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+from slimml.converted import Converter
 from slimml.errors import InternalError, UsageError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.live import read_live
@@ -50,17 +51,29 @@ def ingest(model: Any, select: str | None) -> Ingested:
     return read_live(model, select=select)
 
 
-def graphs(source: Ingested, sample: Sample, options: ShrinkOptions) -> tuple[Graph, Graph, list[PassReport]]:
+def graphs(
+    source: Ingested, sample: Sample, options: ShrinkOptions, model: Any = None
+) -> tuple[Graph, Graph, list[PassReport]]:
     """What a model means as its frontends say it, the same after the passes, and what each pass did.
 
-    Raises UnsupportedModelError; InternalError where a frontend or a pass contradicts itself.
+    `model`: the file or live estimator itself, for what no frontend knows (`--backend onnx --trust`). Raises
+    UnsupportedModelError; InternalError where a frontend or a pass contradicts itself.
     """
+    converter = Converter(model, source.path) if model is not None and _may_convert(options) else None
     try:
-        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains)
+        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains, fallback=converter)
     except MalformedGraphError as error:
         raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
+    finally:
+        if converter is not None:
+            converter.close()
     final, passes = run_passes(fresh, PASSES, options.allowed)
     return fresh, final, passes
+
+
+def _may_convert(options: ShrinkOptions) -> bool:
+    """Whether the user lets skl2onnx have the live estimator, and takes what may drift."""
+    return options.trust and options.backend == "onnx" and options.exactness == "rounding"
 
 
 def reference(

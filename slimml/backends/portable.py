@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slimml.backends.base import Cost, Payload, Refusal
 from slimml.ir.graph import Graph
+from slimml.ir.ops.delegates import Opaque
 from slimml.options import ShrinkOptions
 
 
@@ -17,8 +18,9 @@ class PortableBackend:
         return None
 
     def refuses(self, graph: Graph) -> list[Refusal]:
-        """Nothing: this is the meaning of the graph."""
-        return []
+        """Nothing but what another tool made: this is the meaning of the graph."""
+        made = [n for n in graph.nodes() if isinstance(n, Opaque)]
+        return [Refusal("what skl2onnx made of it runs on ONNX Runtime alone", n.origin) for n in made]
 
     def cost(self, graph: Graph) -> Cost:
         """Nothing is compiled."""

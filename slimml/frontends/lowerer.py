@@ -28,8 +28,8 @@ Finite = Literal["all", "missing", "any"]
 
 _LARGEST = {"float64": np.finfo(np.float64).max, "float32": float(np.finfo(np.float32).max)}
 _WAYS_OUT = (
-    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), or "
-    "leave the step outside of the model. No backend of this release takes a live estimator as it is."
+    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), "
+    "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
 )
 
 
@@ -51,6 +51,7 @@ class Lowerer:
 
     path: list[str] = field(default_factory=lambda: ["model"])
     versions: list[str] = field(default_factory=list)
+    fallback: Lowering | None = None
 
     @property
     def where(self) -> str:
@@ -68,7 +69,7 @@ class Lowerer:
         with self._inside(est, step):
             if not isinstance(est, Record):
                 raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=_WAYS_OUT)
-            function = lowering(est.path)
+            function = lowering(est.path) or self.fallback
             if function is None:
                 raise UnsupportedEstimatorError(f"no frontend knows {est.path}", where=self.where, hint=_WAYS_OUT)
             return self._checked(function, est, x)
@@ -155,11 +156,13 @@ def lower(
     kinds: Mapping[str, str] | None = None,
     dtypes: Mapping[str, str] | None = None,
     domains: Mapping[str, Domain] | None = None,
+    fallback: Lowering | None = None,
 ) -> Graph:
     """The graph of a fitted pipeline.
 
     `kinds`, `dtypes`, `domains`: what the user's data or schema says of the columns, by name (x0, x1, ... where the
-    original knows no names). Raises UnsupportedEstimatorError, UnfittedModelError.
+    original knows no names). `fallback` lowers what no frontend knows. Raises UnsupportedEstimatorError,
+    UnfittedModelError.
     """
     if not isinstance(record, Record):
         what = "nothing that could be a model" if record is None else f"a {type(record).__name__}, not a fitted model"
@@ -171,7 +174,7 @@ def lower(
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
     table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
     frame = Frame(table, tuple(range(len(names))), flat=takes_documents(record))
-    lowered = Lowerer().lower(record, frame)
+    lowered = Lowerer(fallback=fallback).lower(record, frame)
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
     return _finished(lowered, table)

@@ -13,7 +13,7 @@ from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 
 _SHORT = 6
-_HIDDEN = {"inputs", "origin", "type", "coders"}
+_HIDDEN = {"inputs", "origin", "type", "coders", "run"}
 
 
 def to_text(graph: Graph) -> str:
@@ -53,6 +53,8 @@ def _brief(value: object) -> str:
         if value.size <= _SHORT:
             return str(value.tolist())
         return f"<{value.dtype}{list(value.shape)}>"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
     if isinstance(value, tuple) and len(value) > _SHORT:
         return f"<{len(value)} entries>"
     if isinstance(value, tuple):

@@ -126,7 +126,7 @@ def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
     return vector[value.indices] if isinstance(value, Csr) else vector
 
 
-@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms")
+@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms", "Opaque")
 def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return None
 

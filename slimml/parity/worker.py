@@ -260,11 +260,7 @@ def accepted(call: Any, arguments: list[Any]) -> list[Any]:
 
 def profiled(model: Any, shape: str, columns: list[Any], seconds: float) -> Any:
     """What profiling.py, the file beside this one, finds out about the steps of a model; None where no row is taken."""
-    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiling.py")
-    spec = importlib.util.spec_from_file_location("slimml_profiling", place)
-    assert spec is not None and spec.loader is not None  # it is a Python file
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = beside("profiling")
     rows = argument(shape, columns)
     count = min(len(rows), 64)
     singles = [rows.iloc[[i]] if shape == "frame" else rows[i : i + 1] for i in range(count)]
@@ -275,6 +271,29 @@ def profiled(model: Any, shape: str, columns: list[Any], seconds: float) -> Any:
         warnings.simplefilter("ignore")
         call = getattr(model, method)
         return module.profile(model, accepted(call, singles), accepted(call, [rows]), seconds)
+
+
+def beside(name: str) -> Any:
+    """The module in a file beside this one, whose folder is not on the path."""
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location("slimml_" + name, place)
+    assert spec is not None and spec.loader is not None  # it is a Python file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def everything(model: Any) -> list[Any]:
+    """The model and all objects inside of it that may be estimators, each once."""
+    seen, found, stack = {id(model)}, [], [model]
+    while stack:
+        item = stack.pop()
+        found.append(item)
+        for x in _inside(item):
+            if id(x) not in seen and not isinstance(x, _ATOMS):
+                seen.add(id(x))
+                stack.append(x)
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------------- loading
@@ -427,6 +446,9 @@ def serve(receive: IO[bytes], send: IO[bytes]) -> None:
             reply, blobs = reply_to_rows(model, *message[1:])
         elif message[0] == "profile":
             reply = {"profile": profiled(model, *message[1:])}
+        elif message[0] == "convert":
+            reply, blob = beside("converting").convert(everything(model), message[1])
+            blobs = [blob]
         elif message[0] == "rate":
             reply = {"rows_per_s": rate(model, *message[1:])}
         else:

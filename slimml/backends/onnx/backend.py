@@ -17,7 +17,7 @@ from slimml.backends.treelite import refusal_of_sums
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Dense, Select
-from slimml.ir.ops.delegates import OnnxCall
+from slimml.ir.ops.delegates import OnnxCall, Opaque
 from slimml.ir.ops.kernels import SquaredDistances
 from slimml.ir.ops.models import Forest
 from slimml.options import ShrinkOptions
@@ -50,9 +50,9 @@ class OnnxBackend:
     def refuses(self, graph: Graph) -> list[Refusal]:
         """Graphs without a model that ONNX expresses, and those that it would answer otherwise."""
         regions = regions_of(graph)
-        if not regions:
+        if not regions and not _opaques(graph):
             return [Refusal("no forest, linear model or kernel in it that ONNX could run")]
-        if len(regions) > _MOST_CALLS:
+        if len(regions) + len(_opaques(graph)) > _MOST_CALLS:
             return [Refusal(f"{len(regions)} models in a row, each reading the one before")]
         return [r for region in regions for r in refusals_of(region.inside)]
 
@@ -62,11 +62,28 @@ class OnnxBackend:
         return Cost(0.05 + nodes * _SECONDS, (20 << 20) + nodes * _BYTES)
 
     def compile(self, graph: Graph, options: ShrinkOptions) -> Payload:
-        """Each region as an OnnxCall, the rest of the graph around them."""
+        """Each region, and each model that comes in ONNX already, as an OnnxCall, the rest of the graph around them."""
+        graph, made = _called(graph)
         regions = regions_of(graph)
-        names = [SECTION, *(f"{SECTION}{i}" for i in range(1, len(regions)))]
-        sections = {name: serialize(_program(r)) for name, r in zip(names, regions, strict=True)}
+        names = [SECTION if i == 0 else f"{SECTION}{i}" for i in range(len(regions))]
+        sections = made | {name: serialize(_program(r)) for name, r in zip(names, regions, strict=True)}
         return Payload(self.name, graph.with_nodes(_around(graph, dict(zip(names, regions, strict=True)))), sections)
+
+
+def _opaques(graph: Graph) -> list[Opaque]:
+    return [n for n in graph.nodes() if isinstance(n, Opaque)]
+
+
+def _called(graph: Graph) -> tuple[Graph, dict[str, bytes]]:
+    """The graph with a call of every model that came in ONNX, and these by the name of their section."""
+    names = {n.model: f"converted{i}" for i, n in enumerate(_opaques(graph))}
+
+    def rule(node: Node) -> Node:
+        if not isinstance(node, Opaque):
+            return node
+        return OnnxCall(inputs=node.inputs, section=names[node.model], width=node.width, origin=node.origin)
+
+    return graph.map(rule), {name: model for model, name in names.items()}
 
 
 def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -29,3 +30,26 @@ class OnnxCall(Node):
 
     def evaluate(self, *values: np.ndarray) -> NoReturn:
         raise NotImplementedError("OnnxCall runs in the onnx engine alone")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Opaque(Node):
+    """What another tool made of a live estimator: `model`, in ONNX, from a float64 block to one of `width` columns.
+
+    `run` is how it is evaluated. No plan holds it: the onnx backend writes an OnnxCall instead, all others refuse it.
+    """
+
+    model: bytes
+    width: int
+    run: Callable[[np.ndarray], np.ndarray]
+
+    def check(self) -> None:
+        require(len(self.inputs) == 1 and 0 < self.width <= 2**24, "Opaque needs an input and a width")
+        x = self.inputs[0].type
+        require(x.layout == "dense" and x.dtype == "float64", "Opaque reads a dense block of float64")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (Domain(),) * self.width)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return self.run(x)

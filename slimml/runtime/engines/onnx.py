@@ -37,14 +37,15 @@ class OnnxEngine(PortableEngine):
         """A session for an OnnxCall, the reference for any other op."""
         from slimml.ir.ops.delegates import OnnxCall
 
-        return Session(self._source, node, self.threads or 1) if isinstance(node, OnnxCall) else super().kernel(node)
+        if not isinstance(node, OnnxCall):
+            return super().kernel(node)
+        return Session(self._source.section(node.section), node, self.threads or 1)
 
 
 class Session:
     """One ONNX model of an artifact, checked, loaded and called."""
 
-    def __init__(self, artifact: Artifact, call: OnnxCall, threads: int) -> None:
-        section = artifact.section(call.section)
+    def __init__(self, section: memoryview, call: OnnxCall, threads: int) -> None:
         check_model(section)
         self._width = call.width
         self._session = _load(bytes(section), threads)

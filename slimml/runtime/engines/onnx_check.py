@@ -20,13 +20,23 @@ _MAIN = (
     "Add And ArgMax Cast Concat CumSum Div Equal Exp Gather Greater GreaterOrEqual Identity IsNaN Less LessOrEqual "
     "MatMul Mul Neg Not Or ReduceSum Reshape Sub Tanh Where"
 )
-OPERATORS = {(ML, "TreeEnsemble"), *(("", name) for name in _MAIN.split())}
+# What skl2onnx writes besides (`converted.py`): nothing that makes blocks of a size of its own choosing (Expand, Tile,
+# ConstantOfShape, Range), that holds a graph (Scan, Loop, If), or whose arrays ONNX Runtime follows unchecked.
+_CONVERTED = (
+    "Abs ArgMin Clip Erf Exp Flatten Floor Gemm Log Max Min Neg Pow Reciprocal ReduceLogSumExp ReduceMax ReduceMean "
+    "ReduceMin ReduceSumSquare Relu Shape Sigmoid Sign Softmax Sqrt Squeeze Sum Tanh TopK Transpose Unsqueeze"
+)
+OPERATORS = {
+    (ML, "TreeEnsemble"),
+    (ML, "ArrayFeatureExtractor"),
+    *(("", name) for name in f"{_MAIN} {_CONVERTED}".split()),
+}
 
 # Fields of each message that may be there, by number.
 _MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import"}
 _GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
 _NODE = {1: "input", 2: "output", 4: "op_type", 5: "attribute", 7: "domain"}
-_ATTRIBUTE = {1: "name", 3: "i", 4: "s", 5: "t", 8: "ints", 20: "type"}
+_ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 5: "t", 8: "ints", 20: "type"}
 _TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data"}
 _PORT = {1: "name", 2: "type"}
 _OPSET = {1: "domain", 2: "version"}
@@ -85,7 +95,8 @@ def check_ensemble(attributes: dict[str, object], width: int) -> None:
     number = "float32" if isinstance(weights, np.ndarray) and weights.dtype == np.float32 else "float64"
     for name, kind in (_ENSEMBLE | {"membership_values": "number"}).items():
         value, kind = attributes.get(name), number if kind == "number" else kind
-        fits = isinstance(value, int) if kind == "i" else isinstance(value, np.ndarray) and value.dtype == kind
+        vector = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == kind
+        fits = isinstance(value, int) if kind == "i" else vector
         _require(fits or (value is None and name == "membership_values"), f"a forest whose {name} is no {kind}")
     a: dict[str, np.ndarray] = attributes  # type: ignore[assignment]  # the single numbers are looked at first
     _require(attributes["aggregate_function"] == 1 and attributes["post_transform"] == 0, "a forest that does not add")
@@ -153,13 +164,15 @@ _ENSEMBLE = {
 def _attribute(data: memoryview) -> tuple[str, object]:
     fields = _message(data, _ATTRIBUTE)
     name = "".join(_strings(fields["name"]))
-    values = [(k, v) for k in ("i", "s", "t", "ints") for v in fields[k]]
+    values = [(k, v) for k in ("f", "i", "s", "t", "ints") for v in fields[k]]
+    if len(values) > 1 and all(k == "ints" and isinstance(v, int) for k, v in values):
+        return name, [v for _, v in values]  # one after another, as the onnx package writes short lists
     _require(len(values) == 1, f"an attribute {name:.80} of no single value")
     kind, value = values[0]
     if kind == "t":
         return name, _array(*_tensor(_bytes(value))[1])
-    if kind == "ints":
-        return name, _varints(_bytes(value))
+    if kind == "ints" and not isinstance(value, int):
+        return name, _varints(value)
     return name, value
 
 
@@ -181,8 +194,7 @@ def _tensor(data: memoryview) -> tuple[str, tuple[str, list[int], memoryview]]:
 def _array(element: str, dims: list[int], raw: memoryview) -> np.ndarray:
     import numpy as np
 
-    _require(len(dims) == 1, "an attribute that is no vector")
-    return np.frombuffer(raw, dtype=element)
+    return np.frombuffer(raw, dtype=element).reshape(dims)
 
 
 def _varints(data: memoryview) -> np.ndarray:
@@ -220,8 +232,8 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Field]]:
             value, at = _varint(data, at)
             yield tag >> 3, value
             continue
-        _require(tag & 7 == 2, "a field of an odd wire type")
-        size, at = _varint(data, at)
+        _require(tag & 7 in (2, 5), "a field of an odd wire type")
+        size, at = _varint(data, at) if tag & 7 == 2 else (4, at)
         _require(size <= len(data) - at, "a field that ends beyond its message")
         yield tag >> 3, data[at : at + size]
         at += size
