@@ -289,5 +289,5 @@ def _refuse_two_kinds(table: RawTable, columns: set[int], kind: str) -> None:
             raise UnsupportedEstimatorError(
                 f"column {table.names[c]!r} is read as a {kind} by one step and as a {other} by another",
                 where="model",
-                hint="Pass --data (or --schema) so that slimml knows what the column holds.",
+                hint="Pass --data (or --schema) whose column holds what the model was fitted on.",
             )

@@ -165,7 +165,8 @@ def open_reference(
     try:
         reference = ProcessReference.start(model, select=select, python=python, trust=trust)
     except ReferenceFailedError as error:
-        return NoReference(str(error))
+        lacking = "ModuleNotFoundError" in str(error)
+        return NoReference(f"{error} (put the folder of that module into PYTHONPATH)" if lacking else str(error))
     reference.unsaid = silent
     for library, written in versions.items():
         running = reference.versions.get(library)

@@ -144,6 +144,12 @@ def test_a_class_that_is_not_there_is_named():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space limits")
+def test_a_module_that_is_not_found_is_said_how_to_find():
+    data = b"\x80\x02cmy_own_module\nMyModel\n)R."
+    said = open_reference(data, {}, ["my_own_module.MyModel"], trust=True).sentence
+    assert "my_own_module" in said and "PYTHONPATH" in said
+
+
 def test_memory_is_limited():
     data = pickle.dumps(np.zeros(1))
     with pytest.raises(ReferenceFailedError):
