@@ -63,7 +63,8 @@ class AnalyzeResult:
         if self.times.one_row and slowest is not None:
             whose = "" if self.times.of == "original" else " in slimml's plain evaluation"
             share = _percent(slowest.one_row, self.times.one_row)
-            said.append(f"one row takes {duration(self.times.one_row)}{whose}, of which {share} is {slowest.path}")
+            part = f", of which {share} is {slowest.path}" if slowest.path != "model" else ""
+            said.append(f"one row takes {duration(self.times.one_row)}{whose}{part}")
         return "; ".join(said)
 
     @property

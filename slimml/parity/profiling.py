@@ -22,10 +22,8 @@ _SINGLE = ("best_estimator_", "estimator_", "regressor_", "transformer_", "final
 # Calls of one row that are timed at most; a batch is called at least once.
 _MOST_CALLS = 2000
 
-Get = Callable[[str], Any]
 
-
-def steps_inside(get: Get, is_model: Callable[[Any], bool]) -> list[tuple[str, Any]]:
+def steps_inside(get: Callable[[str], Any], is_model: Callable[[Any], bool]) -> list[tuple[str, Any]]:
     """The steps right inside of a model with their names, in order. `get` answers an attribute, or None."""
     found = []
     for attribute in _NAMED:

@@ -34,7 +34,10 @@ def _headline(found: Json) -> Html:
         said.append(f" ({size(model['decoded_bytes'])} decompressed)")
     said += [", of which ", strong(percent(held["fit_only"], held["total"])), " is never read by prediction"]
     slowest = _slowest(latency)
-    if slowest is not None:
+    if slowest is not None and slowest["path"] == "model":
+        said += ["; one row takes ", strong(duration(latency["one_row"]["us"]))]
+        said.append("" if latency["of"] == "original" else " in slimml's plain evaluation")
+    elif slowest is not None:
         share = percent(slowest["one_row_us"], latency["one_row"]["us"])
         said += ["; one row takes ", strong(duration(latency["one_row"]["us"]))]
         said.append("" if latency["of"] == "original" else " in slimml's plain evaluation")
@@ -136,8 +139,8 @@ def _times(latency: Json, colours: dict[str, int]) -> Html:
     title = "Where the microseconds go"
     if not latency["one_row"]["us"]:
         return section(title, lead=f"{latency['sentence'].capitalize()}.")
-    who = "The original's own calls" if latency["of"] == "original" else "Not the original's time"
-    lead = f"{who}: {latency['sentence']}. Medians; a step's time leaves out the steps inside of it."
+    told = latency["sentence"]
+    lead = f"{told[:1].upper()}{told[1:]}. Medians; a step's time leaves out the steps inside of it."
     one = _waterfall(latency, "one_row", 1, colours)
     batch = latency["batch"]
     if not batch["us"]:
@@ -242,7 +245,7 @@ def _short(path: str) -> str:
 
 
 def _listed(paths: Sequence[str]) -> str:
-    shown = ", ".join(_short(p) for p in paths[:4])
+    shown = ", ".join("the model itself" if p == "model" else _short(p) for p in paths[:4])
     return shown if len(paths) <= 4 else f"{shown} and {len(paths) - 4} more"
 
 

@@ -111,7 +111,7 @@ def waterfall(label: str, bars: Sequence[Bar], whole: float) -> Html:
 
 def _line(bar: Bar, whole: float) -> Html:
     share = 100 / whole if whole else 0.0
-    style = f"left:{bar.start * share:.3f}%;width:max({bar.length * share:.3f}%,2px)"
+    style = f"left:min({bar.start * share:.3f}%,calc(100% - 2px));width:max({bar.length * share:.3f}%,2px)"
     track = tag(
         "span", tag("span", class_=f"bar c{bar.colour % _COLOURS} {bar.kind}".strip(), style=style), class_="track"
     )
@@ -141,8 +141,10 @@ def stacked(label: str, bars: Sequence[Bar], whole: float) -> Html:
     return tag("div", figure, tag("ul", *legend, class_="legend"))
 
 
-def compared(label: str, before: Bar, after: Bar, said: str) -> Html:
+def compared(label: str, before: Bar, after: Bar, said: str, *, better: bool) -> Html:
     """Two bars of one scale below each other, and what came of it."""
     whole = max(before.length, after.length)
     lines = tag("div", _line(before, whole), _line(after, whole), class_="waterfall", role="list", aria_label=label)
-    return tag("div", tag("h3", label), lines, tag("p", said, class_="came"), class_="compared")
+    return tag(
+        "div", tag("h3", label), lines, tag("p", said, class_="came" if better else "came bad"), class_="compared"
+    )

@@ -97,14 +97,14 @@ def _compared(found: Json, chosen: Json) -> Html:
             pairs.append(_pair(name, old, new, duration, ratio(old, new, "faster", "slower")))
     old, new = model["rows_per_s"], chosen["rows_per_s"]
     if old and new:
-        pairs.append(_pair("Rows a second, in a batch", old, new, rate, ratio(new, old, "more", "fewer")))
+        pairs.append(_pair("Rows a second, in a batch", old, new, rate, ratio(new, old, "more", "fewer"), more=True))
     return section("Before and after", *pairs, lead="Both bars of a pair have one scale, which begins at nothing.")
 
 
-def _pair(name: str, old: float, new: float, shown: Any, said: str) -> Html:
+def _pair(name: str, old: float, new: float, shown: Any, said: str, *, more: bool = False) -> Html:
     before = Bar("before", 0, old, shown(old), f"{name}\nbefore: {shown(old)}", 0, "between")
     after = Bar("after", 0, new, shown(new), f"{name}\nafter: {shown(new)}", 0)
-    return compared(name, before, after, said)
+    return compared(name, before, after, said, better=new >= old if more else new <= old)
 
 
 def _none(found: Json) -> Html:
