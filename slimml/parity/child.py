@@ -56,7 +56,9 @@ class Child:
         """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
         size = len(model) if isinstance(model, bytes) else os.path.getsize(model)
         memory = memory or _memory_for(size)
-        environment = dict(os.environ)
+        # One thread where an estimator has no n_jobs to set, too (histogram boosting): on a busy machine the threads of
+        # one row wait for each other, and the original would look slower than it is.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
         if trust:
             # A trusted model's own classes are usually importable from where the user stands.
             environment["SLIMML_WORKER_PATH"] = os.getcwd()
