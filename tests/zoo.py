@@ -91,6 +91,7 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -1015,6 +1016,30 @@ PROJECTIONS = [
 ]
 
 
+NEIGHBORS = [
+    array("knn/tree", KNeighborsClassifier(), "binary"),
+    array("knn/tree-words", KNeighborsClassifier(3, algorithm="kd_tree", leaf_size=5, weights="distance"), "words"),
+    array("knn/ball", KNeighborsClassifier(4, algorithm="ball_tree", leaf_size=7), "three"),
+    array("knn/ball-manhattan", KNeighborsClassifier(6, algorithm="ball_tree", p=1, weights="distance"), "bool"),
+    array("knn/cubes", KNeighborsClassifier(5, p=3, leaf_size=10), "odd"),
+    array("knn/chebyshev", KNeighborsClassifier(20, metric="chebyshev", algorithm="kd_tree"), "yes/no"),
+    array("knn/brute", KNeighborsClassifier(5, algorithm="brute"), "three"),
+    array("knn/brute-distance", make_pipeline(
+        StandardScaler(), KNeighborsClassifier(5, algorithm="brute", weights="distance")), "words"),
+    array("knn/brute-manhattan", KNeighborsClassifier(5, algorithm="brute", p=1), "binary"),
+    array("knn/cosine", KNeighborsClassifier(5, metric="cosine"), "three"),
+    array("knn/two-labels", KNeighborsClassifier(5), "two labels"),
+    array("knn/two-words-brute", KNeighborsClassifier(5, algorithm="brute", weights="distance"), "two words"),
+    frame("knn/pipeline", make_pipeline(prepared(), KNeighborsClassifier(7)), "yes/no"),
+    array("knn/behind-projection", make_pipeline(StandardScaler(), PCA(3), KNeighborsClassifier(5)), "words"),
+    array("knn/regression", KNeighborsRegressor(), "amount"),
+    array("knn/regression-distance", KNeighborsRegressor(9, weights="distance", leaf_size=4), "amount"),
+    array("knn/regression-ball", KNeighborsRegressor(3, algorithm="ball_tree", p=1), "two amounts"),
+    array("knn/regression-brute", KNeighborsRegressor(4, algorithm="brute"), "count"),
+    frame("knn/regression-pipeline", make_pipeline(prepared(), KNeighborsRegressor(weights="distance")), "amount"),
+]
+
+
 def perceptron(classifier: bool = True, **options: Any) -> Any:
     """A small multi-layer perceptron behind a scaler."""
     kind = MLPClassifier if classifier else MLPRegressor
@@ -1099,4 +1124,5 @@ ZOO: list[ZooModel] = [
     *PROJECTIONS,
     *PERCEPTRONS,
     *XGBOOST,
+    *NEIGHBORS,
 ]

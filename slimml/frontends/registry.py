@@ -31,6 +31,7 @@ _SKLEARN = (
     "svm",
     "decompose",
     "neural",
+    "neighbors",
     "trees",
     "boosting",
     "hist_boosting",

@@ -175,8 +175,9 @@ def _check_libsvm(model: Record) -> None:
         and counts.sum() != total
     ):
         raise _bad(model.path, "its numbers of support vectors disagree")
-    # A precomputed kernel keeps the positions of its support vectors and no vectors.
-    vectors_kept = total if model.get("kernel") != "precomputed" else shapes[1][0]
+    # A precomputed kernel, and one of the user's own, keep the positions of their support vectors and no vectors.
+    kernel = model.get("kernel")
+    vectors_kept = total if isinstance(kernel, str) and kernel != "precomputed" else shapes[1][0]
     if shapes[1][0] != vectors_kept or shapes[2][1] != total:
         raise _bad(model.path, "its support vectors and coefficients disagree in number")
 

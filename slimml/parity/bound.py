@@ -15,6 +15,7 @@ None stands for a bound of 0 everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from slimml.errors import InternalError
 from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph
+from slimml.ir.nearest import distances
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.kernels import power
 from slimml.options import ROUNDING_EPS
@@ -36,6 +38,9 @@ _TINY = 4 * 5e-324
 _TINY32 = 4 * float(np.finfo(np.float32).smallest_subnormal)
 # The share of a probability by which a slope is probed: far above rounding, far below what bends a curve.
 _NUDGE = 1e-5
+
+# Distances that are held at once.
+_CELLS = 1 << 22
 
 RULES: dict[str, Rule] = {}
 # What takes positions in a table, and so a mask where one may be another.
@@ -303,6 +308,74 @@ def _pair_coupling(node: Any, inputs: list[Any], incoming: list[Bound], value: A
     before = np.abs(node.coupled(chance, np.maximum(steps - 1, 0))[0] - value)
     unsure = margin[:, None] <= 4 * off.sum(axis=1)[:, None] + rounding
     return total + rounding + np.where(unsure, 2 * (step + before), 0.0)
+
+
+@_rule("Neighbors")
+def _neighbors(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    """Infinite at a position that another point may take, and how far off a distance may be."""
+    k, exact = node.count, node.method not in ("expanded", "partition") and node.metric != "minkowski"
+    if exact and incoming[0] is None:
+        return None
+    found, next_one = value[:, k:], _next_distance(node, inputs[0])
+    moved = 0.0 if incoming[0] is None else np.abs(_data(incoming[0])).sum(axis=1)[:, None]
+    near, far = (_distance_bound(node, inputs[0], d) + moved for d in (found, next_one))
+    unsure = (near > 0) & ~(found + near + far < next_one)
+    return np.concatenate([np.where(unsure, np.inf, 0.0), near], axis=1)
+
+
+def _next_distance(node: Any, x: np.ndarray) -> np.ndarray:
+    """The distance of the first point that is no neighbour, (n, 1)."""
+    if node.count == len(node.points):
+        return np.full((len(x), 1), np.inf)
+    rows = max(1, _CELLS // len(node.points))
+    parts = [np.partition(node.reduced(x[i : i + rows]), node.count, axis=1) for i in range(0, len(x), rows)]
+    first = np.concatenate([p[:, node.count] for p in parts])[:, None]
+    squared = node.metric == "euclidean" or (node.metric == "minkowski" and node.method != "partition")
+    return np.asarray(distances(first, node.metric, node.p) if squared else first)
+
+
+def _distance_bound(node: Any, x: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    own = UNIT * distance if node.metric == "minkowski" or node.method == "partition" else 0.0 * distance
+    if node.metric == "cosine":
+        return own + 2 * UNIT
+    if node.metric == "euclidean" and node.method in ("expanded", "partition"):
+        # |x|**2 + |p|**2 + 2 |x| |p| is at most twice the two squares.
+        widest = float((node.points**2).sum(axis=1).max())
+        squares = 2 * UNIT * ((x**2).sum(axis=1)[:, None] + widest)
+        return np.asarray(own + np.minimum(np.sqrt(squares), squares / distance))
+    return own
+
+
+@_rule("NeighborVotes")
+def _neighbor_votes(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None if node.weights == "uniform" else UNIT * value
+    unsure, weights, moved = _unsure_weights(node, inputs[0], _data(incoming[0]))
+    own = 0.0 * value if node.weights == "uniform" else UNIT * value
+    return own + (moved + unsure * weights.max(axis=1))[:, None]
+
+
+@_rule("NeighborMeans")
+def _neighbor_means(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = 2 * UNIT * replace(node, targets=np.abs(node.targets)).evaluate(inputs[0])
+    if incoming[0] is None:
+        return own
+    unsure, weights, moved = _unsure_weights(node, inputs[0], _data(incoming[0]))
+    share = 2 * (moved + unsure * weights.max(axis=1)) / weights.sum(axis=1)
+    share = np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
+    # A mean lies among the targets, whoever the neighbours are.
+    return own + share[:, None] * np.ptp(node.targets, axis=0)
+
+
+def _unsure_weights(node: Any, x: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many neighbours of a row are unsure, their weights, and how far the weights of a row may be off in all."""
+    k = bound.shape[1] // 2
+    unsure, off, distance = np.isinf(bound[:, :k]).sum(axis=1), bound[:, k:], x[:, k:]
+    weights = node.split(x)[1]
+    if weights is None:
+        return unsure, np.ones((len(x), k)), np.zeros(len(x))
+    moved = np.where(off == 0, 0.0, np.where(distance > off, off / (distance * (distance - off)), np.inf))
+    return unsure, weights, moved.sum(axis=1)
 
 
 def _product(x: Value, weights: np.ndarray) -> np.ndarray:

@@ -1,0 +1,175 @@
+"""k nearest neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
+from slimml.frontends.registry import lowers
+from slimml.frontends.sklearn.fields import est_array, labels
+from slimml.frontends.sklearn.linear import classifier
+from slimml.ingest.record import Record, Symbol
+from slimml.ir.graph import Output
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Concat
+from slimml.ir.ops.heads import ArgMax, NormalizeRows
+from slimml.ir.ops.neighbors import NeighborMeans, Neighbors, NeighborVotes
+from slimml.ir.ops.numeric import Guard
+
+_METRICS = {
+    **dict.fromkeys(("euclidean", "l2"), ("euclidean", 2.0)),
+    **dict.fromkeys(("manhattan", "cityblock", "l1"), ("manhattan", 1.0)),
+    **dict.fromkeys(("chebyshev", "infinity"), ("chebyshev", np.inf)),
+    "cosine": ("cosine", 2.0),
+}
+_TREES = {"kd_tree": "KDTree", "ball_tree": "BallTree"}
+
+
+@lowers(
+    "sklearn.neighbors._classification.KNeighborsClassifier", "sklearn.neighbors.classification.KNeighborsClassifier"
+)
+def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    several = bool(est.outputs_2d_)
+    tables = tuple(labels(c, ctx) for c in est.classes_) if several else (labels(est.classes_, ctx),)
+    voted = est_array(est, "_y", ctx)
+    voted = voted.reshape(len(voted), -1)
+    if voted.shape[1] != len(tables) or voted.dtype.kind not in "iu":
+        raise ctx.unsupported(f"_y of shape {voted.shape} for {len(tables)} targets")
+    near = _neighbors(est, x, ctx)
+    votes = [_votes(est, near, voted[:, j], len(t), False, ctx) for j, t in enumerate(tables)]
+    shares = tuple(NormalizeRows(inputs=(v,), origin=ctx.where) for v in votes)
+    if est.weights == "distance":
+        votes = [_votes(est, near, voted[:, j], len(t), True, ctx) for j, t in enumerate(tables)]
+    choices = tuple(ArgMax(inputs=(v,), origin=ctx.where) for v in votes)
+    if not several:
+        return classifier(tables[0], None, choices[0], shares[0], log=False)
+    choice = Concat(inputs=choices, origin=ctx.where)
+    return Model((Output("predict", (choice,), "matrix", tables), Output("predict_proba", shares, "list")), tables)
+
+
+@lowers("sklearn.neighbors._regression.KNeighborsRegressor", "sklearn.neighbors.regression.KNeighborsRegressor")
+def k_neighbors_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    targets = est_array(est, "_y", ctx)
+    if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf" or targets.dtype == np.float32:
+        raise ctx.unsupported(f"targets of dtype {targets.dtype} and shape {targets.shape}")
+    near = _neighbors(est, x, ctx)
+    table = targets.reshape(len(targets), -1).astype(np.float64)
+    _check_length(table, near, ctx)
+    mean = NeighborMeans(inputs=(near,), targets=table, weights=_weights(est, ctx), origin=ctx.where)
+    return Model((Output("predict", (mean,), "vector" if targets.ndim == 1 else "matrix"),))
+
+
+def _votes(est: Record, near: Neighbors, voted: np.ndarray, classes: int, paired: bool, ctx: Lowerer) -> Node:
+    _check_length(voted, near, ctx)
+    if len(voted) and not 0 <= voted.min() <= voted.max() < classes:
+        raise ctx.unsupported("_y names classes that are not there")
+    codes = np.ascontiguousarray(voted, dtype=np.int64)
+    weights = _weights(est, ctx)
+    return NeighborVotes(
+        inputs=(near,), labels=codes, classes=classes, weights=weights, paired=paired, origin=ctx.where
+    )
+
+
+def _check_length(table: np.ndarray, near: Neighbors, ctx: Lowerer) -> None:
+    if len(table) != len(near.points):
+        raise ctx.unsupported(f"{len(table)} targets for {len(near.points)} training rows")
+
+
+def _weights(est: Record, ctx: Lowerer) -> str:
+    weights = est.get("weights")
+    if weights not in ("uniform", "distance", None):
+        raise ctx.unsupported("weights that are a function of the user's own")
+    return weights or "uniform"
+
+
+def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
+    """The nearest training rows."""
+    ctx.check_width(est, x)
+    if isinstance(x, Node) and x.type.layout == "csr":
+        raise ctx.unsupported("sparse rows")
+    metric, p = _metric(est, ctx)
+    method = est.get("_fit_method")
+    fitted = est.get("_fit_X")
+    if not isinstance(fitted, np.ndarray) or fitted.ndim != 2 or fitted.dtype.kind not in "biuf":
+        raise ctx.unsupported("training rows that are no dense matrix of numbers")
+    block = _block(est, x, ctx)
+    points = np.ascontiguousarray(fitted, dtype=np.float64)
+    if points.shape[1] != block.type.width or not block.type.width or not np.isfinite(points).all():
+        raise ctx.unsupported(f"training rows {points.shape} do not fit {block.type.width} columns")
+    count = est.n_neighbors
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 0 < count <= len(points):
+        raise ctx.unsupported(f"{count!r:.20} neighbours among {len(points)} training rows")
+    tree = _no_tree()
+    if method in _TREES:
+        tree = _tree(est, method, points, ctx)
+    elif method != "brute":
+        raise ctx.unsupported(f"the method {method!r:.40}")
+    elif metric == "cosine" or fitted.dtype.kind != "f":
+        method = "partition"  # rows of floats and training rows of integers: ArgKmin.is_usable_for says no
+    else:
+        method = "expanded" if metric == "euclidean" else "direct"
+    return Neighbors(
+        inputs=(block,), points=points, metric=metric, p=p, method=method, count=int(count), origin=ctx.where, **tree
+    )
+
+
+def _block(est: Record, x: Source, ctx: Lowerer) -> Node:
+    """The numbers, without what is so far from all rows that every weight is 0: there the classifier raises."""
+    block, (_, p) = ctx.floats(x, finite="all"), _metric(est, ctx)
+    raises = est.name == "KNeighborsClassifier" and est.get("weights") == "distance"
+    if not raises or est.get("_fit_method") not in _TREES or not 1 < p < np.inf or not isinstance(block, Guard):
+        return block
+    far = np.full(block.type.width, np.finfo(np.float64).max ** (1.0 / p))
+    return Guard(inputs=block.inputs, low=-far, high=far, missing=block.missing, names=block.names, origin=ctx.where)
+
+
+def _metric(est: Record, ctx: Lowerer) -> tuple[str, float]:
+    name, options = est.get("effective_metric_"), est.get("effective_metric_params_") or {}
+    if not isinstance(name, str) or not isinstance(options, dict):
+        raise ctx.unsupported("a metric that is a function of the user's own")
+    given = {k: v for k, v in options.items() if v is not None}
+    if name == "minkowski" and set(given) == {"p"}:
+        p = float(given["p"])
+        if not 0 < p < np.inf:
+            raise ctx.unsupported(f"the minkowski metric of power {p}")
+        return "minkowski", p
+    if name not in _METRICS or set(given) - {"p"}:
+        raise ctx.unsupported(f"the metric {name!r:.40}" + (f" with {', '.join(map(str, given))}" if given else ""))
+    return _METRICS[name]
+
+
+def _no_tree() -> dict[str, np.ndarray]:
+    whole, number = np.zeros(0, dtype=np.int64), np.zeros(0)
+    flat = {"order": whole, "start": whole, "end": whole, "leaf": np.zeros(0, dtype=bool), "radius": number}
+    return flat | {"bounds": np.zeros((0, 0))}
+
+
+def _tree(est: Record, method: str, points: np.ndarray, ctx: Lowerer) -> dict[str, np.ndarray]:
+    """The arrays of a pickled KDTree or BallTree: BinaryTree.__getstate__ of neighbors/_binary_tree.pxi.tp."""
+    tree: Any = est.get("_tree")
+    kind = tree.args[0] if isinstance(tree, Record) and len(tree.args) == 1 else None
+    known = isinstance(kind, Symbol) and kind.name in (_TREES[method], _TREES[method] + "64")
+    if not known or not isinstance(tree.state, tuple) or len(tree.state) < 12:
+        raise ctx.unsupported(f"its {method} is not what scikit-learn pickles")
+    data, order, nodes, bounds = tree.state[:4]
+    wanted = {"idx_start", "idx_end", "is_leaf", "radius"}
+    arrays = all(isinstance(a, np.ndarray) for a in (data, order, nodes, bounds))
+    if not arrays or not wanted <= set(nodes.dtype.names or ()) or nodes.ndim != 1 or bounds.ndim != 3:
+        raise ctx.unsupported(f"its {method} does not have the arrays that it should")
+    if not np.array_equal(data, points) or order.shape != (len(points),):
+        raise ctx.unsupported(f"its {method} holds other rows than it was fitted on")
+    sides, count, width = bounds.shape
+    if (sides, count, width) != (2 if method == "kd_tree" else 1, len(nodes), points.shape[1]):
+        raise ctx.unsupported(f"the bounds of its {method} do not fit its nodes")
+    if sorted(order.tolist()) != list(range(len(points))):
+        raise ctx.unsupported(f"the leaves of its {method} do not hold every row once")
+    start, end = (np.ascontiguousarray(nodes[n], dtype=np.int64) for n in ("idx_start", "idx_end"))
+    leaf = nodes["is_leaf"] != 0
+    inner = np.flatnonzero(~leaf)
+    if ((start < 0) | (start > end) | (end > len(points))).any() or (len(inner) and 2 * inner[-1] + 2 >= len(nodes)):
+        raise ctx.unsupported(f"the nodes of its {method} contradict each other")
+    radius = np.ascontiguousarray(nodes["radius"], dtype=np.float64)
+    flat = np.ascontiguousarray(bounds.reshape(-1, width), dtype=np.float64)
+    return {"order": order.astype(np.int64), "start": start, "end": end, "leaf": leaf, "radius": radius, "bounds": flat}
