@@ -6,19 +6,23 @@ scipy is not needed where a model is served; the layout is scipy's, so the two c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Csr:
-    """`data` (nnz,), `indices` (nnz,) int, `indptr` (n + 1,) int, `width` columns."""
+    """`data` (nnz,), `indices` (nnz,) int, `indptr` (n + 1,) int, `width` columns.
+
+    `_rows` keeps what `rows()` works out, for all blocks of one pattern.
+    """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
     width: int
+    _rows: list[np.ndarray] = field(default_factory=list, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -32,11 +36,16 @@ class Csr:
 
     def rows(self) -> np.ndarray:
         """The row of every stored entry, (nnz,) int64."""
-        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        if not self._rows:
+            n = len(self.indptr) - 1
+            # One row is what services ask for.
+            counted = np.repeat(np.arange(n), np.diff(self.indptr)) if n != 1 else np.zeros(len(self.data), np.int64)
+            self._rows.append(counted)
+        return self._rows[0]
 
     def with_data(self, data: np.ndarray) -> Csr:
         """The same pattern with other entries."""
-        return Csr(data, self.indices, self.indptr, self.width)
+        return Csr(data, self.indices, self.indptr, self.width, self._rows)
 
     def keep(self, chosen: np.ndarray) -> Csr:
         """Only the stored entries of a mask (nnz,)."""
@@ -90,6 +99,14 @@ def hstack(blocks: Sequence[Csr | np.ndarray], dtype: np.dtype) -> Csr:
     data = np.concatenate([p.data.astype(dtype, copy=False) for p in parts])
     sort = np.argsort(rows, kind="stable")
     return _assemble(data[sort], columns[sort], rows[sort], parts[0].shape[0], int(shifts[-1]))
+
+
+def vstack(blocks: Sequence[Csr]) -> Csr:
+    """Blocks one below the other."""
+    starts = np.cumsum([0] + [len(b.data) for b in blocks])
+    ends = [b.indptr[1:] + start for b, start in zip(blocks, starts.tolist(), strict=False)]
+    data, indices = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("data", "indices"))
+    return Csr(data, indices, np.concatenate([[0], *ends]), blocks[0].width)
 
 
 def _assemble(data: np.ndarray, columns: np.ndarray, rows: np.ndarray, n: int, width: int) -> Csr:

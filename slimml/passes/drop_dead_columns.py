@@ -21,11 +21,12 @@ from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
+from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
 from slimml.schema import Schema
 
-_SAME_COLUMNS = (Cast, Dense, Clip, IsMissing)
+_SAME_COLUMNS = (Cast, Clip, IsMissing)
 _VECTORS = {
     Add: ("value",),
     Subtract: ("value",),
@@ -102,7 +103,7 @@ def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
     elif isinstance(node, OneHot):
         owner = np.repeat(np.arange(len(node.sizes)), node.sizes)
         return [np.bincount(owner[demand], minlength=len(node.sizes)) > 0]
-    elif isinstance(node, (Rank, Lookup, Recode, FillMissing, *_SAME_COLUMNS, *_VECTORS)):
+    elif isinstance(node, (Rank, Lookup, Recode, FillMissing, Dense, *_SAME_COLUMNS, *_VECTORS)):
         return [demand]
     return everything
 
@@ -113,7 +114,7 @@ def _narrowed(
     """The node on narrowed inputs, and which of its old columns it still has, in order."""
     same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
     whole = np.arange(node.type.width)
-    if same and (demand.all() or not isinstance(node, Input | Select | OneHot)):
+    if same and (demand.all() or not isinstance(node, Input | Select | OneHot | CountTerms | Dense)):
         return node, whole
     columns = [kept[x] for x in node.inputs]
     for kind, narrow in _NARROW.items():
@@ -195,6 +196,21 @@ def _same(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Nod
     return replace(node, inputs=inputs), columns[0]
 
 
+def _dense(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    """Columns that a sparse block has for its own sake, as terms that count for the norm, are not written out."""
+    wanted = demand[columns[0]]
+    if wanted.all() or inputs[0].type.layout == "dense":
+        same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+        return node if same else replace(node, inputs=inputs), columns[0]
+    chosen = Select(inputs=inputs, index=np.flatnonzero(wanted), origin=node.origin)
+    return replace(node, inputs=(chosen,)), columns[0][wanted]
+
+
+def _terms(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    keep = np.flatnonzero(demand)
+    return replace(node, inputs=inputs, terms=tuple(node.terms[i] for i in keep.tolist())), keep
+
+
 def _vectors(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
     new: dict[str, Any] = {name: getattr(node, name)[columns[0]] for name in _VECTORS[type(node)]}
     if isinstance(node, Guard) and node.names:
@@ -219,6 +235,8 @@ _NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
     Rank: _rank,
     Recode: _recode,
     Lookup: _lookup,
+    Dense: _dense,
+    CountTerms: _terms,
     FillMissing: _fill,
     tuple(_VECTORS): _vectors,
     _SAME_COLUMNS: _same,

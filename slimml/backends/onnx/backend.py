@@ -54,7 +54,8 @@ class OnnxBackend:
             return [Refusal("no forest, linear model or kernel in it that ONNX could run")]
         if len(regions) + len(_opaques(graph)) > _MOST_CALLS:
             return [Refusal(f"{len(regions)} models in a row, each reading the one before")]
-        return [r for region in regions for r in refusals_of(region.inside)]
+        wide = [_wide(e) for region in regions for e in region.entries if e.type.layout == "csr"]
+        return [r for r in wide if r] + [r for region in regions for r in refusals_of(region.inside)]
 
     def cost(self, graph: Graph) -> Cost:
         """What emitting takes, and loading in the server."""
@@ -101,10 +102,16 @@ def refusals_of(nodes: tuple[Node, ...]) -> list[Refusal]:
         if isinstance(node, SquaredDistances) and node.points.size > _MOST_APART:
             held = f"{node.points.size} squared differences, which ONNX would hold for all rows at once"
             refusals.append(Refusal(held, node.origin))
-        if node.type.layout == "csr" and node.type.width > _MOST_COLUMNS:
-            wide = f"a sparse block of {node.type.width} columns, which ONNX would write out in full"
-            return [*refusals, Refusal(wide, node.origin)]
+        if node.type.layout == "csr" and (wide := _wide(node)):
+            return [*refusals, wide]
     return refusals
+
+
+def _wide(node: Node) -> Refusal | None:
+    """Why a sparse block is not handed to ONNX, or None."""
+    if node.type.width <= _MOST_COLUMNS:
+        return None
+    return Refusal(f"a sparse block of {node.type.width} columns, which ONNX would write out in full", node.origin)
 
 
 def _program(region: Region) -> Program:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from slimml.ir.graph import Graph
     from slimml.ir.node import Node
 
+# Cells of one dense block: batches of many terms go through in parts.
+_MOST_CELLS = 1 << 25
+
 Step = tuple[int, Callable[..., Any], tuple[int, ...]]
 
 
@@ -29,6 +32,7 @@ class PortableEngine:
         self._position = {node: i for i, node in enumerate(nodes)}
         self._kernels = [self.kernel(node) for node in nodes]
         self._nodes = nodes
+        self._widest = max((n.type.width for n in nodes if n.type.layout == "dense"), default=0)
         self._programs = {o.name: self._program(o.nodes) for o in self.graph.outputs}
 
     def kernel(self, node: Node) -> Callable[..., Any]:
@@ -40,6 +44,17 @@ class PortableEngine:
 
         Raises InputError where the original would refuse a row.
         """
+        rows = len(next(iter(blocks.values())))
+        if rows > 1 and rows * self._widest > _MOST_CELLS:
+            step = max(1, _MOST_CELLS // self._widest)
+            parts = [
+                self._run(output, {kind: block[i : i + step] for kind, block in blocks.items()})
+                for i in range(0, rows, step)
+            ]
+            return [_stacked(values) for values in zip(*parts, strict=True)]
+        return self._run(output, blocks)
+
+    def _run(self, output: str, blocks: Mapping[str, np.ndarray]) -> list[Any]:
         inputs, steps, ends = self._programs[output]
         values: dict[int, Any] = {at: blocks[kind] for at, kind in inputs}
         for at, compute, reads in steps:
@@ -59,6 +74,15 @@ class PortableEngine:
             else:
                 steps.append((at, self._kernels[at], tuple(self._position[x] for x in node.inputs)))
         return inputs, steps, [self._position[n] for n in ends]
+
+
+def _stacked(values: tuple[Any, ...]) -> Any:
+    """Blocks of rows, one below the other."""
+    import numpy as np
+
+    from slimml.ir.csr import Csr, vstack
+
+    return vstack(values) if isinstance(values[0], Csr) else np.concatenate(values)
 
 
 def _bound(plan: Any, artifact: Artifact) -> Graph:
