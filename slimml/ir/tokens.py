@@ -6,6 +6,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Collection
+from itertools import pairwise
 
 # Decoders that do nothing but decode, in time that grows as the bytes do.
 ENCODINGS = frozenset(
@@ -68,7 +69,9 @@ def word_terms(pattern: str, low: int, high: int, stop_words: Collection[str]) -
     def terms(text: str) -> list[str]:
         tokens = words(text)
         out = tokens[:] if low == 1 else []
-        for n in range(max(low, 2), min(high, len(tokens)) + 1):
+        if low <= 2 <= high:
+            out += [f"{a} {b}" for a, b in pairwise(tokens)]
+        for n in range(max(low, 3), min(high, len(tokens)) + 1):
             out += map(" ".join, zip(*(tokens[i:] for i in range(n))))
         return out
 

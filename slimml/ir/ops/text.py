@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class _Terms(Node):
     high: int
     stop_words: tuple[str, ...]
     binary: bool
-    coders: tuple[Callable[[str], Any], ...] = field(init=False, repr=False)
+    coders: tuple[Callable[[Any], Any], ...] = field(init=False, repr=False)
 
     def check(self) -> None:
         require_inputs(self, 1, numeric=False)
@@ -73,27 +73,33 @@ class _Terms(Node):
             return tokens.word_terms(self.pattern, self.low, self.high, self.stop_words)
         return (tokens.char_terms if self.analyzer == "char" else tokens.char_terms_inside_words)(self.low, self.high)
 
-    def _coder(self) -> Any:
-        """What `_count` needs, made once."""
+    def _coder(self) -> Callable[[list[str]], Iterable[int]]:
+        """What turns terms into codes; made once."""
         raise NotImplementedError
 
-    def _count(self, terms: list[str]) -> dict[int, int]:
-        """Column to count."""
+    def _counted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes to (rows, columns, counts), all (m,); the same cell may occur often."""
         raise NotImplementedError
 
     def evaluate(self, x: np.ndarray) -> Csr:
-        prepare, split = self.coders[:2]
-        columns: list[int] = []
-        counts: list[int] = []
+        prepare, split, coded = self.coders
+        documents = x[:, 0].tolist()
+        found: list[int] = []
         ends = [0]
-        for row, document in enumerate(x[:, 0].tolist()):
-            found = self._count(split(prepare(document if type(document) is str else self._decoded(document, row))))
-            order = sorted(found)
-            columns += order
-            counts += map(found.__getitem__, order)
-            ends.append(len(columns))
-        data = np.ones(len(counts), np.int64) if self.binary else np.array(counts, dtype=np.int64)
-        return Csr(data, np.array(columns, dtype=np.int32), np.array(ends, dtype=np.int32), self.type.width)
+        for row, document in enumerate(documents):
+            found += coded(split(prepare(document if type(document) is str else self._decoded(document, row))))
+            ends.append(len(found))
+        rows = np.repeat(np.arange(len(documents)), np.diff(ends))
+        rows, columns, counts = self._counted(np.array(found, dtype=np.int64), rows)
+        cells = rows * self.type.width + columns
+        order = np.argsort(cells, kind="stable")
+        cells = cells[order]
+        first = np.flatnonzero(np.diff(cells, prepend=-1))
+        data = np.add.reduceat(counts[order], first) if len(first) else counts
+        rows, columns = np.divmod(cells[first], self.type.width)
+        indptr = np.searchsorted(rows, np.arange(len(documents) + 1)).astype(np.int32)
+        data = np.ones_like(data) if self.binary else data
+        return Csr(data, columns.astype(np.int32), indptr, self.type.width)
 
     def _decoded(self, document: object, row: int) -> str:
         if isinstance(document, str):
@@ -123,13 +129,13 @@ class CountTerms(_Terms):
     def infer(self) -> ValueType:
         return ValueType("int64", (_COUNTED,) * len(self.terms), "csr")
 
-    def _coder(self) -> Any:
-        return {term: i for i, term in enumerate(self.terms)}.get
+    def _coder(self) -> Callable[[list[str]], Iterable[int]]:
+        get = {term: i for i, term in enumerate(self.terms)}.get
+        return lambda terms: map(get, terms, repeat(-1))
 
-    def _count(self, terms: list[str]) -> dict[int, int]:
-        found = Counter(map(self.coders[2], terms))
-        found.pop(None, None)
-        return found
+    def _counted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        known = codes >= 0
+        return rows[known], codes[known], np.ones(int(known.sum()), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -149,29 +155,31 @@ class HashTerms(_Terms):
     def infer(self) -> ValueType:
         return ValueType("int64", (_SIGNED if self.signed else _COUNTED,) * self.width, "csr")
 
-    def _coder(self) -> Any:
-        known: dict[str, tuple[int, int]] = {}
+    def _coder(self) -> Callable[[list[str]], Iterable[int]]:
+        known: dict[str, int] = {}
         width, signed = self.width, self.signed
 
-        def place(term: str) -> tuple[int, int]:
+        def code(term: str) -> int:
             found = known.get(term)
             if found is None:
-                h = tokens.murmur(term.encode())
-                found = abs(h) % width, -1 if signed and h < 0 else 1
+                h = tokens.murmur(self._encoded(term))
+                column = abs(h) % width
+                found = ~column if signed and h < 0 else column
                 if len(known) < _REMEMBERED:
                     known[term] = found
             return found
 
-        return place
+        return lambda terms: map(code, terms)
 
-    def _count(self, terms: Iterable[str]) -> dict[int, int]:
-        found: dict[int, int] = {}
+    def _encoded(self, term: str) -> bytes:
         try:
-            for column, count in map(self.coders[2], terms):
-                found[column] = found.get(column, 0) + count
+            return term.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"a document holds half of a surrogate pair ({error})", where=self.origin) from None
-        return found
+
+    def _counted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        negative = codes < 0
+        return rows, np.where(negative, ~codes, codes), np.where(negative, -1, 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
