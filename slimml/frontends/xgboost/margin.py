@@ -59,12 +59,12 @@ def _block(model: BoosterModel, x: Source, ctx: Lowerer, missing: float, in_plac
 def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
     encoded = [i for i, table in enumerate(model.categories) if table is not None]
     if isinstance(x, Frame) and encoded:
-        kinds = x.kinds(["number" if t is None else "category" for t in model.categories])
+        kinds = x.kinds(["number" if _are_codes(t) else "category" for t in model.categories])
         for i in encoded:
-            x.table.dtypes.setdefault(x.columns[i], "category")
-        if any(kinds[i] == "number" for i in encoded) or any(
-            kind != "number" and model.categories[i] is None for i, kind in enumerate(kinds)
-        ):
+            if kinds[i] != "number":
+                x.table.dtypes.setdefault(x.columns[i], "category")
+        pairs = zip(kinds, model.categories, strict=True)
+        if any((not _are_codes(t)) if kind == "number" else t is None for kind, t in pairs):
             raise ctx.unsupported("a column of numbers where the model was trained on categories, or the reverse")
         return x.by_kind(kinds, ctx.where, lambda block, at: _encoded(model, block, at, ctx))
     codes = any(kind == "c" for kind in model.types)
@@ -75,6 +75,14 @@ def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
     if isinstance(x, Node) and x.type.layout == "csr":
         x = Dense(inputs=(x,), absent=float("nan"), origin=ctx.where)
     return Cast(inputs=(ctx.floats(x),), dtype="float32", origin=ctx.where)
+
+
+def _are_codes(table: tuple[object, ...] | None) -> bool:
+    """Whether the values of a column are what the trees read: numbers, or categories 0, 1, ... that are their codes.
+
+    XGBoost takes an array's values for codes and looks up a frame's; here the two are the same.
+    """
+    return table is None or table == tuple(range(len(table)))
 
 
 def _encoded(model: BoosterModel, block: Node, at: list[int], ctx: Lowerer) -> Node:
