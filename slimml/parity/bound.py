@@ -117,7 +117,7 @@ def _like(value: Value, data: np.ndarray) -> Value:
 def _rounded(value: Value, carried: np.ndarray) -> Value:
     # One more correctly rounded operation: exact on what is exact, another rounding where the input already moved.
     y = np.abs(_data(value))
-    return _like(value, np.where(carried > 0, carried + _unit(y)[0] * y, 0.0))
+    return _like(value, np.where(carried == 0, 0.0, carried + _unit(y)[0] * y))
 
 
 def _unit(value: np.ndarray) -> tuple[float, float]:
@@ -223,7 +223,7 @@ def _divided(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
 
 
 def _carried(bound: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    return np.where(bound > 0, bound * factor, 0.0)
+    return np.where(bound == 0, 0.0, bound * factor)
 
 
 @_rule("Affine")
