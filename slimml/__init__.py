@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from slimml.analysis.run import analyze as analyze
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
+    from slimml.exported.export import export as export
     from slimml.ingest.scan import scan as scan
     from slimml.judge.bench import bench as bench
     from slimml.judge.gate import gate as gate
@@ -31,6 +32,7 @@ _HOME = {
     "ShrinkResult": "slimml.result",
     "analyze": "slimml.analysis.run",
     "bench": "slimml.judge.bench",
+    "export": "slimml.exported.export",
     "gate": "slimml.judge.gate",
     "load": "slimml.runtime",
     "scan": "slimml.ingest.scan",
@@ -45,6 +47,7 @@ __all__ = [
     "analyze",
     "bench",
     "errors",
+    "export",
     "gate",
     "load",
     "scan",

@@ -16,7 +16,7 @@ from slimml.backends.base import Backend
 from slimml.candidates import Candidate, build, refusal
 from slimml.choice import CandidateReport, choose
 from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
-from slimml.exported import FileWriter, writer_for
+from slimml.exported.writers import FileWriter, fair, writer_for
 from slimml.ingest.read import Ingested
 from slimml.intake import apart, check_python, content_of, described, graphs, ingest, reference, summary
 from slimml.ir.graph import Graph
@@ -192,7 +192,7 @@ class _Job:
             return {}
         made = writer.build(self.graph)
         report.bytes, report.notes = len(made.data), list(made.notes)
-        report.parity = writer.checker(self.checker).check(made)
+        report.parity = fair(self.checker).check(made.model)
         return {writer.name: made}
 
     def candidates(self, source: Ingested, wanted: Sequence[Backend]) -> dict[str, Made]:
@@ -236,7 +236,7 @@ def _measure(made: Mapping[str, Made], result: ShrinkResult, rows: RawRows, orig
     if not reports or not len(rows):
         return
     method = next((o for o in ("predict", "transform") if o in _outputs(made)), _outputs(made)[0])
-    models = {name: made[name].model for name in reports}
+    models = {name: made[name].model for name in reports if hasattr(made[name].model, method)}
     timed = measure_all(models, rows.records(), rows.batch(), method=method, seconds=MEASURE_SECONDS)
     for name, timing in timed.items():
         reports[name].timing = timing

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from slimml.artifact.exact import from_exact
 from slimml.errors import InputError, UsageError
 from slimml.frontends.lowerer import input_names
 from slimml.ingest.record import Record
@@ -16,6 +17,7 @@ from slimml.ir.graph import Graph, Output
 from slimml.parity.answers import Answers
 from slimml.parity.reference import ExpectedReference
 from slimml.parity.rows import RawRows
+from slimml.runtime.predictor import Model
 from slimml.schema import CATEGORY, NUMBER, Schema
 from slimml.tables.declared import read_schema
 from slimml.tables.objects import from_any
@@ -79,6 +81,16 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Samp
         sample.kinds[name] = declared.kind
         sample.domains[name] = declared
     return sample
+
+
+def golden_rows(model: Model) -> list[RawRows]:
+    """The rows that the artifact carries; none where it carries none."""
+    golden = model.manifest.golden
+    rows = from_exact(golden["rows"]) if isinstance(golden, dict) and "rows" in golden else []
+    names = model.schema.names
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and set(r) == set(names) for r in rows) or not rows:
+        return []
+    return [RawRows.make(model.schema, {n: [r[n] for r in rows] for n in names})]
 
 
 def read_expected(answers: Any, rows: RawRows, graph: Graph) -> ExpectedReference:

@@ -18,10 +18,11 @@ from tests.shared import ROOT
 # From the top down. A part imports only from steps below its own.
 STEPS = (
     ("__init__", "__main__"),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("driver", "analysis", "judge"),
     ("intake",),
-    ("candidates", "converted", "exported", "result", "sample"),
+    ("exported",),
+    ("candidates", "converted", "result", "sample"),
     ("choice", "report"),
     ("parity", "measure"),
     ("backends",),
@@ -40,6 +41,7 @@ STEP = {part: number for number, parts in enumerate(STEPS) for part in parts}
 NUMERICAL = frozenset({"numpy", "scipy"})
 AT_THE_TOP = {
     "cli": frozenset({"rich"}),
+    "pytest_plugin": frozenset({"pytest"}),
     "driver": NUMERICAL,
     "analysis": NUMERICAL,
     "judge": NUMERICAL,

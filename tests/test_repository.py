@@ -84,7 +84,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_no_verb_is_also_a_module():
-    for verb in ("shrink", "verify", "scan", "load", "analyze", "bench", "gate"):
+    for verb in ("shrink", "verify", "scan", "load", "analyze", "bench", "gate", "export"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(f"slimml.{verb}")
 

@@ -2,8 +2,7 @@
 
 Such a file holds trees and nothing in front of them: the forest has to read raw number columns, at most narrowed to
 float32. Its features are all columns of the schema in order, missing values are NaN. What stands behind the forest
-goes along where Treelite has a word for it: the average, a sigmoid, a softmax (which treelite 4.8.1 rounds to
-float32).
+goes along where Treelite has an exact word for it: the average, a sigmoid.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from slimml.ir.forest import IN_SET
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
-from slimml.ir.ops.heads import Sigmoid, Softmax
+from slimml.ir.ops.heads import Sigmoid
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Divide, Guard
 from slimml.ir.ops.ranks import Rank
@@ -58,10 +57,10 @@ def export_treelite(graph: Graph) -> bytes:
     # The columns must outlive the model: it reads their memory.
     model, _columns = model_of(replace(trees, feature=feature), len(graph.schema.columns), thresholds)
     header = model.get_header_accessor()
-    average, link = _behind(graph, forest)
-    header.set_field("average_tree_output", np.array([average], dtype=np.uint8))
-    if link:
-        header.set_field("postprocessor", link)
+    answered = answered_node(graph)
+    header.set_field("average_tree_output", np.array([isinstance(answered, Divide)], dtype=np.uint8))
+    if isinstance(answered, Sigmoid):
+        header.set_field("postprocessor", "sigmoid" if len(trees.base) == 1 else "multiclass_ova")
     data: bytes = model.serialize_bytes()
     return data
 
@@ -135,16 +134,14 @@ def _ends(raw: _Raw, double: bool) -> np.ndarray:
     return np.append(cuts, np.inf)
 
 
-def _behind(graph: Graph, forest: Forest) -> tuple[bool, str]:
-    """Whether the trees are averaged, and the link behind, by Treelite's name ("" where it has none)."""
-    users: dict[Node, list[Node]] = {}
-    for node in graph.nodes():
-        for x in node.inputs:
-            users.setdefault(x, []).append(node)
-    averaged = any(
-        isinstance(n, Divide) and (n.value == forest.trees.count).all() and not forest.trees.base.any()
-        for n in users.get(forest, [])
-    )
-    if any(isinstance(n, Sigmoid) for n in users.get(forest, [])):
-        return averaged, "sigmoid" if len(forest.trees.base) == 1 else "multiclass_ova"
-    return averaged, "softmax" if any(isinstance(n, Softmax) for n in users.get(forest, [])) else ""
+def answered_node(graph: Graph) -> Node:
+    """What the file answers: the forest's sums, their average, or a sigmoid of them.
+
+    A softmax stays outside: treelite 4.8.1 rounds it to float32, and the sums are exact.
+    """
+    forest = _forests(graph)[0]
+    behind = [n for n in graph.nodes() if forest in n.inputs]
+    for node in behind:
+        if isinstance(node, Divide) and (node.value == forest.trees.count).all() and not forest.trees.base.any():
+            return node
+    return next((n for n in behind if isinstance(n, Sigmoid)), forest)

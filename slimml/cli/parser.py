@@ -10,6 +10,7 @@ from typing import NoReturn
 from slimml.cli.analyze import ANALYZE
 from slimml.cli.bench import BENCH
 from slimml.cli.command import Command
+from slimml.cli.export import EXPORT
 from slimml.cli.gate import GATE
 from slimml.cli.inspect import INSPECT
 from slimml.cli.predict import PREDICT
@@ -18,7 +19,7 @@ from slimml.cli.shrink import SHRINK
 from slimml.cli.verify import VERIFY
 from slimml.errors import UsageError
 
-COMMANDS = {c.name: c for c in (SHRINK, ANALYZE, VERIFY, INSPECT, PREDICT, BENCH, GATE, SCAN)}
+COMMANDS = {c.name: c for c in (SHRINK, ANALYZE, VERIFY, INSPECT, PREDICT, BENCH, GATE, EXPORT, SCAN)}
 
 _EXIT_CODES = """\
 exit codes:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from slimml.artifact.exact import from_exact
 from slimml.errors import UsageError
 from slimml.ir.ops.models import Forest
 from slimml.parity.answers import model_answers
@@ -14,7 +13,7 @@ from slimml.parity.asking import ask
 from slimml.parity.inputs import trial_rows
 from slimml.parity.rows import RawRows, concat
 from slimml.runtime.predictor import Model
-from slimml.sample import rows_of
+from slimml.sample import golden_rows, rows_of
 from slimml.tables.objects import from_any
 
 # Rows to time, and rows made to time where there are none; rows made to compare, near the cuts of forests.
@@ -43,16 +42,6 @@ def made_rows(model: Model, count: int = COMPARED) -> RawRows:
     nodes = sum(n.trees.nodes for n in model.graph.nodes() if isinstance(n, Forest))
     made = trial_rows(model.graph, None, count=count if nodes < _LARGE else min(count, _MADE)).good
     return concat([*golden_rows(model), made])
-
-
-def golden_rows(model: Model) -> list[RawRows]:
-    """The rows that the artifact carries; none where it carries none."""
-    golden = model.manifest.golden
-    rows = from_exact(golden["rows"]) if isinstance(golden, dict) and "rows" in golden else []
-    names = model.schema.names
-    if not isinstance(rows, list) or not all(isinstance(r, dict) and set(r) == set(names) for r in rows) or not rows:
-        return []
-    return [RawRows.make(model.schema, {n: [r[n] for r in rows] for n in names})]
 
 
 def answered(model: Model, rows: RawRows) -> RawRows:

@@ -65,6 +65,7 @@ OPTIONS = {
     "inspect": "--json",
     "predict": "-o --method",
     "scan": "--json",
+    "export": "-o --json",
     "bench": "--data --json --select --trust --reference-python",
     "gate": "--baseline --max-size --max-p50 --max-p99 --max-diff --max-slower --max-larger --data --junit --markdown"
     " --json",

@@ -1,52 +1,18 @@
-"""Files for other runtimes (`-o model.onnx`), and how parity runs on the very file."""
+"""A plain ONNX file (`-o model.onnx`), and how parity runs on the very file."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from slimml._optional import missing, require
 from slimml.backends.onnx.export import export_onnx, export_refusals
-from slimml.errors import UsageError
 from slimml.ir.graph import Graph, Output
-from slimml.options import ShrinkOptions
-from slimml.parity.seams import Checker
 from slimml.runtime.columns import RowReader
 from slimml.schema import NUMBER, Schema
-
-_NATIVE = (".slim", "")
-
-
-class FileWriter(Protocol):
-    """A kind of output file for another runtime."""
-
-    name: str
-
-    def refusal(self, graph: Graph) -> str | None:
-        """Why the graph cannot be such a file, or None."""
-
-    def build(self, graph: Graph) -> OnnxFile:
-        """The file, opened."""
-
-    def checker(self, checker: Checker) -> Checker:
-        """The checker that is fair to such a file."""
-
-
-def writer_for(out: str | os.PathLike[str] | None, options: ShrinkOptions) -> FileWriter | None:
-    """The writer that an output's ending asks for; None for an artifact. Raises UsageError for other endings."""
-    ending = os.path.splitext(os.fspath(out))[1].lower() if out is not None else ""
-    if ending in _NATIVE:
-        return None
-    if ending != ".onnx":
-        raise UsageError(f"cannot write a {ending} file", hint="This release writes .slim and .onnx.")
-    if options.backend not in ("auto", "onnx"):
-        raise UsageError(f"--backend {options.backend} does not write .onnx files", hint="Leave --backend out.")
-    return OnnxWriter()
 
 
 class OnnxWriter:
@@ -63,13 +29,11 @@ class OnnxWriter:
         """The file, opened by ONNX Runtime as anyone else would open it."""
         return OnnxFile(export_onnx(graph), graph)
 
-    def checker(self, checker: Checker) -> Checker:
-        """A plain ONNX file cannot refuse a row, so only rows that the original answers are tried."""
-        return Checker(checker.original, checker.fresh, checker.final, replace(checker.trials, refused=()))
-
 
 class OnnxFile:
     """The bytes of an .onnx file and a session on them, with the methods of a loaded model."""
+
+    compared = True
 
     def __init__(self, data: bytes, graph: Graph) -> None:
         runtime = require("onnxruntime", "onnx")

@@ -1,0 +1,88 @@
+"""export(): an artifact as a file for another runtime, compared with the artifact before it is written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from slimml.artifact.files import check_writable, write_whole
+from slimml.artifact.read import Source
+from slimml.errors import NoBackendError, ParityError
+from slimml.exported.writers import export_writer, fair
+from slimml.ir.graph import Graph
+from slimml.ir.ops.delegates import OnnxCall
+from slimml.parity.inputs import Trials, trial_rows
+from slimml.parity.reference import NoReference
+from slimml.parity.report import SeamReport
+from slimml.parity.rows import concat
+from slimml.parity.seams import Checker
+from slimml.runtime import load
+from slimml.runtime.predictor import Model
+from slimml.sample import golden_rows
+
+# Rows that are tried, beside the golden ones.
+_ROWS = 4000
+_NOT_EXACT = ("approximate", "different")
+
+
+@dataclass(slots=True)
+class ExportResult:
+    """What was written. `parity`: the file's answers against the artifact's; None where the file could not be run here.
+    `notes`: what the file cannot do, in plain words.
+    """
+
+    path: str
+    kind: str
+    bytes: int
+    sha256: str
+    parity: SeamReport | None
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {
+            "file": {"path": self.path, "kind": self.kind, "bytes": self.bytes, "sha256": self.sha256},
+            "parity": self.parity.to_json() if self.parity is not None else None,
+            "notes": self.notes,
+        }
+
+
+def export(artifact: Source, out: str | os.PathLike[str]) -> ExportResult:
+    """Write an artifact as `.onnx` (any ONNX Runtime), `.tl` (a Treelite checkpoint) or `.c` (by TL2cgen).
+
+    The file's own answers to the artifact's golden rows and some thousand others are compared with what the artifact
+    means; where they differ by more than rounding nothing is written. Raises UsageError, ArtifactError,
+    MissingDependencyError, NoBackendError where the file cannot hold the model, ParityError.
+    """
+    writer = export_writer(out)
+    check_writable(out)
+    model = load(artifact)
+    model.check()
+    graph, kind = model.graph, os.path.splitext(os.fspath(out))[1].lower()
+    _refuse_calls(graph, kind)
+    refused = writer.refusal(graph)
+    if refused is not None:
+        raise NoBackendError(f"{kind} cannot hold this model: {refused}", hint="Another ending may: .onnx, .tl, .c.")
+    made = writer.build(graph)
+    parity = _compared(graph, model, made.model) if made.compared else None
+    if parity is not None and parity.verdict in _NOT_EXACT:
+        worst = f"; {parity.worst}" if parity.worst is not None else ""
+        raise ParityError(f"the {kind} file answers otherwise than the artifact: {parity.verdict}{worst}")
+    write_whole(out, made.data)
+    return ExportResult(os.fspath(out), kind[1:], len(made.data), sha256(made.data).hexdigest(), parity, made.notes)
+
+
+def _refuse_calls(graph: Graph, kind: str) -> None:
+    if any(isinstance(n, OnnxCall) for n in graph.nodes()):
+        what = f"the model is compiled into ONNX inside of this artifact, and {kind} is not made from that"
+        other = ".onnx" if kind == ".onnx" else ".tl"
+        hint = f"Run: slimml shrink MODEL -o model{other}, or shrink with --backend portable."
+        raise NoBackendError(what, hint=hint)
+
+
+def _compared(graph: Graph, model: Model, opened: Any) -> SeamReport:
+    rows = concat([*golden_rows(model), trial_rows(graph, None, count=_ROWS).good])
+    checker = Checker(NoReference("an export is compared with its artifact"), graph, graph, Trials(rows, (), 0))
+    return fair(checker).whole(opened)
