@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -22,12 +23,13 @@ from slimml.sample import Sample
 
 @dataclass(frozen=True)
 class Family:
-    """Paths. `model` is the pickle of `base`; `twin` means what `base` means and has other bytes."""
+    """Paths. `model` is the pickle of `base`; `twin` and `grown` mean what `base` means and have other bytes."""
 
     folder: Path
     model: Path
     base: Path
     twin: Path
+    grown: Path
     slowed: Path
     drifted: Path
     other: Path
@@ -46,7 +48,7 @@ def _brief() -> Iterator[None]:
 def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
     """A forest of 30 trees, one of 90, and one with a leaf that moved."""
     folder = tmp_path_factory.mktemp("family")
-    names = ("base", "twin", "slowed", "drifted", "other")
+    names = ("base", "twin", "grown", "slowed", "drifted", "other")
     files = Family(folder, folder / "model.pkl", *(folder / f"{n}.slim" for n in names))
     x, y = make_classification(300, 8, n_informative=5, random_state=0)
 
@@ -56,6 +58,8 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
     files.model.write_bytes(pickle.dumps(forest(30)))
     write(forest(30), files.base)
     write(forest(30), files.twin, note="made at another time")
+    # The same model with a header that grew.
+    write(forest(30), files.grown, note=np.random.default_rng(0).bytes(4000).hex())
     write(forest(90), files.slowed)
     moved = forest(30)
     tree = moved.estimators_[7].tree_
