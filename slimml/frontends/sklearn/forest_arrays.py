@@ -168,7 +168,10 @@ def preorder(left: np.ndarray, right: np.ndarray, roots: np.ndarray) -> tuple[np
     """
     inner = left >= 0
     at = np.flatnonzero(inner)
-    if np.array_equal(left[at], at + 1):
+    # Inner nodes minus leaves before a node: where nodes are in preorder a right child stands as high as its parent.
+    steps = np.where(inner, 1, -1)
+    height = np.cumsum(steps) - steps
+    if np.array_equal(left[at], at + 1) and np.array_equal(height[right[at]], height[at]):
         order = np.arange(len(left))
         return order, np.where(inner, right, 0).astype(np.int32)
     levels = []
