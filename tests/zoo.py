@@ -943,6 +943,11 @@ LIGHTGBM = [
         missing=True,
     ),
     array("lightgbm/dart", gbm(boosting_type="dart"), "binary"),
+    array("lightgbm/linear", gbm(linear_tree=True), "yes/no", missing=True),
+    array("lightgbm/linear-three", gbm(n_estimators=4, linear_tree=True), "words"),
+    array("lightgbm/linear-categories", gbm(
+        False, linear_tree=True, categorical_feature=[1, 3]), "amount", missing=True),
+    frame("lightgbm/linear-pipeline", make_pipeline(prepared(), gbm(False, linear_tree=True)), "amount"),
     array("lightgbm/sampled", gbm(data_sample_strategy="goss"), "signs"),
     array("lightgbm/stopped-early", StoppedEarly(gbm(n_estimators=60, learning_rate=0.5)), "binary"),
     array("lightgbm/booster-stopped-early", StoppedEarly(gbm(n_estimators=60, learning_rate=0.5), raw=True), "binary"),

@@ -12,7 +12,7 @@ from slimml._optional import missing
 from slimml.backends.base import Cost, Payload, Refusal
 from slimml.ir.forest import Trees
 from slimml.ir.graph import Graph
-from slimml.ir.ops.models import Forest
+from slimml.ir.ops.models import Forest, LinearForest
 from slimml.options import ShrinkOptions
 
 # Rebuilding measured at 0.1 M, 0.5 M and 2 M nodes with treelite 4.8.1: 0.1 to 0.3 us and 90 to 140 bytes a node.
@@ -31,6 +31,9 @@ class TreeliteBackend:
     def refuses(self, graph: Graph) -> list[Refusal]:
         """Graphs without a forest, and sums whose zero would lose its sign."""
         forests = [n for n in graph.nodes() if isinstance(n, Forest)]
+        linear = [n for n in graph.nodes() if isinstance(n, LinearForest)]
+        if linear:
+            return [Refusal("leaves that hold linear functions", linear[0].origin)]
         if not forests:
             return [Refusal("no forest in it, and treelite runs nothing else")]
         return [Refusal(r, f.origin) for f in forests for r in [refusal_of_sums(f.trees)] if r]

@@ -211,14 +211,21 @@ def sums(trees: Trees, leaf: np.ndarray) -> np.ndarray:
 
 
 def _sums_together(trees: Trees, rows: np.ndarray) -> np.ndarray:
-    n, k = len(rows), len(trees.base)
-    out = np.empty((n, k), dtype=trees.dtype)
-    for column in range(k):
-        if len(trees.targets):
-            terms = trees.values[rows[:, trees.targets == column], 0]
-        else:
-            terms = trees.values[rows, column]
+    if len(trees.targets):
+        return added(trees, trees.values[rows, 0])
+    return _accumulated(trees, [trees.values[rows, k] for k in range(len(trees.base))])
+
+
+def added(trees: Trees, terms: np.ndarray) -> np.ndarray:
+    """base + a term of each tree, (n, T), added tree by tree to the tree's target: (n, k)."""
+    return _accumulated(trees, [terms[:, trees.targets == k] for k in range(len(trees.base))])
+
+
+def _accumulated(trees: Trees, terms: list[np.ndarray]) -> np.ndarray:
+    n = len(terms[0])
+    out = np.empty((n, len(terms)), dtype=trees.dtype)
+    for column, own in enumerate(terms):
         start = np.full((n, 1), trees.base[column], dtype=trees.dtype)
         # accumulate adds strictly one after another, where sum() would add in pairs.
-        out[:, column] = np.add.accumulate(np.concatenate([start, terms], axis=1), axis=1)[:, -1]
+        out[:, column] = np.add.accumulate(np.concatenate([start, own], axis=1), axis=1)[:, -1]
     return out

@@ -465,6 +465,20 @@ def _exp(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bou
     return own if incoming[0] is None else own + value * np.expm1(_data(incoming[0]))
 
 
+@_rule("LinearForest")
+def _linear_leaves(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    ranks, x = inputs
+    bound = incoming[1]
+    if bound is None:
+        return None
+    weights, zero = np.abs(node.weights), np.zeros_like(node.trees.base)
+    trees = replace(node.trees, values=np.zeros_like(node.trees.values), base=zero)
+    spread = replace(node, trees=trees, const=np.zeros_like(node.const), weights=weights)
+    terms = replace(spread, const=np.abs(node.const))
+    # A value that was missing here is missing there; one near enough to 0 to count as 0 may not.
+    return np.asarray(spread.evaluate(ranks, _data(bound)) + UNIT * terms.evaluate(ranks, np.abs(x)))
+
+
 @_rule("Softplus")
 def _softplus(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     own = UNIT * np.abs(value) + _TINY

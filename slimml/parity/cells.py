@@ -20,7 +20,7 @@ import numpy as np
 from slimml.ir.graph import Graph, evaluate, topological
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.columns import Input
-from slimml.ir.ops.models import Forest
+from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
@@ -50,9 +50,9 @@ class Cells:
         return len(self.values[column])
 
 
-def forests(graph: Graph) -> list[Forest]:
+def forests(graph: Graph) -> list[Forest | LinearForest]:
     """The forests of a graph, in order."""
-    return [n for n in graph.nodes() if isinstance(n, Forest)]
+    return [n for n in graph.nodes() if isinstance(n, Forest | LinearForest)]
 
 
 def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:

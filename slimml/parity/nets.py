@@ -9,7 +9,7 @@ import numpy as np
 
 from slimml.ir.forest import ARRAYS, Trees
 from slimml.ir.graph import Graph
-from slimml.ir.ops.models import Forest
+from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.cells import Boundaries, Cells, RankTable, boundaries, cells_of_ranks, forests, rank_table, raw_cells
 from slimml.parity.compare import same_bits
@@ -27,8 +27,8 @@ _ODD_CELLS, _QUESTIONS = 64, 1 << 21
 class Pair:
     """A forest before and after, and the ranks that the same cells give in each."""
 
-    before: Forest
-    after: Forest
+    before: Forest | LinearForest
+    after: Forest | LinearForest
     old: RankTable
     new: RankTable
     cells: Cells

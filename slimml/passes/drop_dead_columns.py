@@ -18,7 +18,7 @@ from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
-from slimml.ir.ops.models import Forest
+from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.text import CountTerms
@@ -90,10 +90,13 @@ def _always(node: Node) -> np.ndarray:
 def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
     """The columns of each input that a node needs to make the demanded columns of its own."""
     everything = [np.ones(x.type.width, dtype=bool) for x in node.inputs]
-    if isinstance(node, Forest):
+    if isinstance(node, Forest | LinearForest):
         used = np.unique(node.trees.feature[node.trees.feature >= 0])
         everything[0][:] = False
         everything[0][used] = True
+        if isinstance(node, LinearForest):
+            everything[1][:] = False
+            everything[1][node.columns] = True
     elif isinstance(node, Select):
         everything[0][:] = False
         everything[0][node.index[demand]] = True
@@ -145,6 +148,14 @@ def _forest(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[N
     moved = np.where(feature < 0, -1, np.searchsorted(columns[0], feature)).astype(np.int32)
     trees = replace(node.trees, feature=moved)
     return replace(node, inputs=inputs, trees=trees), np.arange(node.type.width)
+
+
+def _linear_forest(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    feature = node.trees.feature
+    moved = np.where(feature < 0, -1, np.searchsorted(columns[0], feature)).astype(np.int32)
+    read = np.searchsorted(columns[1], node.columns).astype(np.int64)
+    trees = replace(node.trees, feature=moved)
+    return replace(node, inputs=inputs, trees=trees, columns=read), np.arange(node.type.width)
 
 
 def _one_hot(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
@@ -231,6 +242,7 @@ _NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
     Select: _select,
     Concat: _concat,
     Forest: _forest,
+    LinearForest: _linear_forest,
     OneHot: _one_hot,
     Rank: _rank,
     Recode: _recode,

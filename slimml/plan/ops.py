@@ -90,6 +90,7 @@ SPECS: dict[str, dict[str, str]] = {
     },
     "NeighborVotes": {"weights": STR, "labels": I64, "classes": INT, "paired": BOOL},
     "NeighborMeans": {"weights": STR, "targets": F64},
+    "LinearForest": {"trees": TREES, "const": F64, "starts": I64, "columns": I64, "weights": F64, "small": FLOAT},
     # heads
     "Sigmoid": {},
     "Exp": {"serial": BOOL},

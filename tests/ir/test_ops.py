@@ -16,11 +16,12 @@ from sklearn.utils.extmath import softmax
 from slimml.errors import InputError
 from slimml.ir import csr
 from slimml.ir.csr import Csr
+from slimml.ir.forest import Trees
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Constant, Dense, Input, Select
-from slimml.ir.ops.heads import ArgMax, Complement, NormalizeRows, Sigmoid, Softmax
-from slimml.ir.ops.models import Linear
+from slimml.ir.ops.heads import ArgMax, Complement, Exp, NormalizeRows, Sigmoid, SignedSquare, Softmax, Softplus
+from slimml.ir.ops.models import Linear, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
 
@@ -333,3 +334,72 @@ def test_linear_is_a_sum_of_products(x, weights):
         for r in x
     ]
     assert (np.abs(got - np.array(exact)) <= room).all()
+
+
+def test_serial_exponentials_are_those_of_the_c_library_added_in_order():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 30, (500, 11)), rng.uniform(-800, 800, (100, 11))])
+    raised = [[_c_exp(v - max(row)) for v in row] for row in x.tolist()]
+    expected = [[v / _added(row) for v in row] for row in raised]
+    equal(Softmax(inputs=(numbers(11),), serial=True).evaluate(x), np.array(expected))
+    equal(Exp(inputs=(numbers(11),), serial=True).evaluate(x), np.array([[_c_exp(v) for v in r] for r in x.tolist()]))
+    softened = [[math.log1p(_c_exp(v)) for v in row] for row in x.tolist()]
+    equal(Softplus(inputs=(numbers(11),)).evaluate(x), np.array(softened))
+
+
+def _c_exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _added(values: list[float]) -> float:
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+@given(matrix(finite))
+def test_signed_squares_keep_their_sign(x):
+    with np.errstate(all="ignore"):
+        equal(SignedSquare(inputs=(numbers(3),)).evaluate(x), np.copysign(x * x, x))
+
+
+def _linear_forest(**changes):
+    """One split on column 0 of the ranks; left 2 + 3 a - b, right 5, or 7 and 8 where a or b is missing."""
+    trees = Trees(
+        feature=np.array([0, -1, -1], np.int32), cut=np.array([0, 0, 1], np.int32), right=np.array([2, 0, 0], np.int32),
+        flags=np.zeros(3, np.uint8), roots=np.zeros(1, np.int32), values=np.array([[7.0], [8.0]]),
+        sets=np.zeros((0, 1), np.uint32), targets=np.zeros(1, np.int32), base=np.array([0.5]))  # fmt: skip
+    x = numbers(2)
+    rank = Rank(inputs=(x,), cuts=np.zeros(1), offsets=np.array([0, 1, 1]), table=np.zeros(0, np.int32))
+    fields = {"const": np.array([2.0, 5.0]), "starts": np.array([0, 2, 2]), "columns": np.array([0, 1]),
+              "weights": np.array([3.0, -1.0]), "small": 1e-3}  # fmt: skip
+    return LinearForest(inputs=(rank, x), trees=trees, **{**fields, **changes})
+
+
+def test_linear_leaves_answer_their_function_or_their_value_where_something_is_missing():
+    node = _linear_forest()
+    x = np.array([[-1.0, 4.0], [-1e-4, 2.0], [-1.0, np.nan], [1.0, np.nan], [-np.inf, 0.0]])
+    got = node.evaluate(node.inputs[0].evaluate(x), x)[:, 0]
+    assert got.tolist() == [0.5 + 2 - 3 - 4, 0.5 + 2 - 2, 0.5 + 7, 0.5 + 5, -np.inf]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"columns": np.array([0, 2])},
+        {"columns": np.array([0, -1])},
+        {"columns": np.array([0])},
+        {"starts": np.array([0, 3, 2])},
+        {"starts": np.array([0, 2])},
+        {"const": np.zeros(1)},
+        {"weights": np.zeros(2, np.float32)},
+        {"small": float("nan")},
+    ],
+)
+def test_linear_leaves_that_contradict_themselves_are_refused(changes):
+    with pytest.raises(MalformedGraphError):
+        _linear_forest(**changes)

@@ -20,10 +20,12 @@ from dataclasses import replace
 import numpy as np
 
 from slimml.frontends.lowerer import Lowerer
-from slimml.frontends.sklearn.forest_arrays import RankedColumn, RawTrees, ranked_forest
+from slimml.frontends.sklearn.forest_arrays import RankedColumn, RawTrees, ranked_forest, ranked_trees
 from slimml.ingest.lightgbm import ModelText, TreeText
+from slimml.ir.forest import Trees
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Select
+from slimml.ir.ops.models import LinearForest
 
 # meta.h: kZeroThreshold, a float that is compared with doubles.
 ZERO = float(np.float32(1e-35))
@@ -41,17 +43,41 @@ def lower_trees(model: ModelText, iterations: int, x: Node, ctx: Lowerer) -> Nod
     `x` is the dense float64 block of all features.
     """
     rounds = rounds_of(model, iterations)
-    if model.trees.linear[: rounds * model.outputs].any():
-        raise ctx.unsupported("linear_tree is not handled")
     if not rounds:
         raise ctx.unsupported("a booster without trees")
     raw, kind = _raw_trees(model.trees, rounds * model.outputs)
     raw, columns = _columns_apart(raw, kind, x.type.width)
-    if columns is not None:
-        x = Select(inputs=(x,), index=columns, origin=ctx.where)
+    split = x if columns is None else Select(inputs=(x,), index=columns, origin=ctx.where)
     raw, given = _ranked(model.trees, raw, kind, ctx)
-    targets = np.tile(np.arange(model.outputs), rounds)
-    return ranked_forest(x, raw, base=np.zeros(model.outputs), targets=targets, given=given, origin=ctx.where)
+    base, targets = np.zeros(model.outputs), np.tile(np.arange(model.outputs), rounds)
+    if model.trees.linear[: rounds * model.outputs].any():
+        # A leaf is told by its number, behind its value: equal values do not make equal functions.
+        numbered = np.zeros((len(raw.feature), 2))
+        numbered[:, :1], numbered[raw.feature < 0, 1] = raw.values, np.arange((raw.feature < 0).sum())
+        raw = replace(raw, values=numbered)
+        rank, trees = ranked_trees(split, raw, base=base, targets=targets, given=given, origin=ctx.where)
+        return _linear(model.trees, rank, trees, x, ctx)
+    return ranked_forest(split, raw, base=base, targets=targets, given=given, origin=ctx.where)
+
+
+def _linear(text: TreeText, rank: Node, trees: Trees, x: Node, ctx: Lowerer) -> Node:
+    """The forest with the functions of its leaves; `trees.values` holds (value, number of the leaf)."""
+    leaf = trees.values[:, 1].astype(np.int64)
+    linear = np.repeat(text.linear, text.leaves)
+    const, count = text.value.copy(), np.zeros(len(text.value), dtype=np.int64)
+    const[linear], count[linear] = text.const, text.terms
+    first = (np.cumsum(count) - count)[leaf]
+    terms = _places(first, count[leaf])
+    return LinearForest(
+        inputs=(rank, x),
+        trees=replace(trees, values=np.ascontiguousarray(trees.values[:, :1])),
+        const=const[leaf],
+        starts=np.cumsum(np.concatenate([[0], count[leaf]])).astype(np.int64),
+        columns=text.term_feature[terms],
+        weights=text.term_factor[terms],
+        small=ZERO,
+        origin=ctx.where,
+    )
 
 
 def rounds_of(model: ModelText, iterations: int) -> int:

@@ -63,6 +63,20 @@ def ranked_forest(
 
     The sums are made in the dtype of `base`, float64 or float32, in which the leaves have to be numbers too.
     """
+    rank, trees = ranked_trees(x, raw, base=base, targets=targets, given=given, origin=origin)
+    return Forest(inputs=(rank,), trees=trees, origin=origin)
+
+
+def ranked_trees(
+    x: Node,
+    raw: RawTrees,
+    *,
+    base: np.ndarray,
+    targets: np.ndarray | None = None,
+    given: dict[int, RankedColumn] | None = None,
+    origin: str = "",
+) -> tuple[Node, Trees]:
+    """Rank(x), and the trees that read it; rows of leaf values that are equal bit for bit are stored once."""
     inner = raw.feature >= 0
     in_set = raw.in_set if raw.in_set is not None else np.zeros(len(inner), dtype=bool)
     rank, cut = _rank(x, raw, inner & ~in_set, given or {}, origin)
@@ -86,7 +100,7 @@ def ranked_forest(
         targets=np.zeros(0, np.int32) if targets is None else targets.astype(np.int32),
         base=base,
     )
-    return Forest(inputs=(rank,), trees=trees, origin=origin)
+    return rank, trees
 
 
 def _rank(

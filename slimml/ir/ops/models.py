@@ -11,9 +11,12 @@ from slimml.ir.csr import Csr
 from slimml.ir.domain import Domain
 from slimml.ir.forest import Trees
 from slimml.ir.node import Node, Value, require, require_inputs
+from slimml.ir.ops.ranks import require_offsets
 from slimml.ir.types import DType, ValueType
 
 _RESULT = Domain(missing=True)
+# Terms (rows x trees) that LinearForest computes at once.
+_TERMS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -112,3 +115,61 @@ class Forest(Node):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return forest.sums(self.trees, forest.leaves(self.trees, x))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LinearForest(Node):
+    """base + the sum of the linear functions of the leaves that a row of ranks reaches, in tree order in float64.
+
+    Two inputs: ranks, and the block x that the functions read. Row r of `trees.values`, which a leaf's cut names, has
+    the function const[r] + weights[i] * x[columns[i]] + ..., added in this order, for i from starts[r] to
+    starts[r + 1]; where one of these x is missing it is values[r] instead. An |x| up to `small` is 0.
+    """
+
+    trees: Trees
+    const: np.ndarray
+    starts: np.ndarray
+    columns: np.ndarray
+    weights: np.ndarray
+    small: float
+
+    def check(self) -> None:
+        require_inputs(self, 2)
+        require(self.source.dtype == "int32", f"LinearForest reads ranks, got {self.source}")
+        x = self.inputs[1].type
+        require(x.dtype == "float64", f"LinearForest takes float64, got {x}")
+        self.trees.check(self.source.width)
+        require(len(self.trees.targets) and self.trees.dtype == np.float64, "LinearForest's trees have a target each")
+        require(self.const.shape == (len(self.trees.values),), "LinearForest.const needs an entry per row of values")
+        require_offsets(self.starts, len(self.const), len(self.columns))
+        vectors = self.columns.ndim == 1 and self.columns.shape == self.weights.shape and self.const.ndim == 1
+        require(vectors and self.columns.dtype == np.int64, "LinearForest needs a weight per column")
+        require(self.const.dtype == self.weights.dtype == np.float64, "LinearForest's functions are in float64")
+        inside = not len(self.columns) or (self.columns.min() >= 0 and self.columns.max() < x.width)
+        require(inside, "LinearForest.columns points outside of its input")
+        require(self.small >= 0, "LinearForest.small is negative")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,) * len(self.trees.base))
+
+    def evaluate(self, ranks: np.ndarray, x: np.ndarray) -> np.ndarray:
+        step = max(1, _TERMS // self.trees.count)
+        parts = [self._sums(ranks[at : at + step], x[at : at + step]) for at in range(0, len(x), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.type.width))
+
+    def _sums(self, ranks: np.ndarray, x: np.ndarray) -> np.ndarray:
+        rows = self.trees.cut[forest.leaves(self.trees, ranks)]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            return forest.added(self.trees, self._terms(rows, np.where(np.abs(x) <= self.small, 0.0, x)))
+
+    def _terms(self, rows: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """The function of each leaf, (n, T)."""
+        total, missing = self.const[rows], np.zeros(rows.shape, dtype=bool)
+        lengths = np.diff(self.starts)[rows]
+        for i in range(int(lengths.max(initial=0))):
+            at = np.nonzero(lengths > i)
+            term = self.starts[rows[at]] + i
+            value = x[at[0], self.columns[term]]
+            missing[at] |= np.isnan(value)
+            total[at] += self.weights[term] * value
+        return np.asarray(np.where(missing, self.trees.values[rows, 0], total))
