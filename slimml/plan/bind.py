@@ -40,7 +40,7 @@ def bind(plan: Plan, schema: Schema, labels: list[np.ndarray]) -> Graph:
             Output(o.name, tuple(nodes[n] for n in o.nodes), o.form, tuple(labels[i] for i in o.labels))
             for o in plan.outputs
         )
-        graph = Graph(schema, outputs)
+        graph = Graph(schema, outputs, tuple(labels[i] for i in plan.classes))
         verify(graph)
     except (MalformedGraphError, IndexError) as error:
         raise ArtifactCorruptError(f"the plan contradicts itself: {error}") from error

@@ -37,22 +37,25 @@ class PlanOutput:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Nodes in order of evaluation, and the outputs that read them."""
+    """Nodes in order of evaluation, the outputs that read them, and positions of the tables of classes."""
 
     nodes: tuple[PlanNode, ...]
     outputs: tuple[PlanOutput, ...]
+    classes: tuple[int, ...] = ()
 
 
 def decode(plan: memoryview, tensors: memoryview, forest: memoryview) -> Plan:
     """The plan in those sections. Raises ArtifactCorruptError for whatever the closed list of ops does not allow."""
     document = strictjson.loads(plan)
-    _require(isinstance(document, Mapping) and set(document) == {"nodes", "outputs"}, "the plan has odd keys")
+    odd = not isinstance(document, Mapping) or set(document) != {"nodes", "outputs", "classes"}
+    _require(not odd, "the plan has odd keys")
     _require(isinstance(document["nodes"], list) and document["nodes"], "the plan has no nodes")
     _require(isinstance(document["outputs"], list) and document["outputs"], "the plan has no outputs")
     arrays, trees = unpack_tensors(tensors), unpack_tensors(forest)
     nodes = tuple(_node(n, i, arrays, trees) for i, n in enumerate(document["nodes"]))
     _require(not arrays and not trees, "the plan leaves tables unread")
-    return Plan(nodes, tuple(_output(o, len(nodes)) for o in document["outputs"]))
+    outputs = tuple(_output(o, len(nodes)) for o in document["outputs"])
+    return Plan(nodes, outputs, _tables(document["classes"], "the plan has odd classes"))
 
 
 def _node(value: Any, position: int, arrays: dict[str, Tensor], trees: dict[str, Tensor]) -> PlanNode:
@@ -90,8 +93,12 @@ def _output(value: Any, count: int) -> PlanOutput:
     nodes, labels = value["nodes"], value["labels"]
     _require(isinstance(nodes, list) and isinstance(labels, list), "an output of the plan is malformed")
     _require(all(type(n) is int and 0 <= n < count for n in nodes), "an output reads a node that is not there")
-    _require(all(type(n) is int and n >= 0 for n in labels), "an output has odd labels")
-    return PlanOutput(value["name"], value["form"], tuple(nodes), tuple(labels))
+    return PlanOutput(value["name"], value["form"], tuple(nodes), _tables(labels, "an output has odd labels"))
+
+
+def _tables(value: Any, message: str) -> tuple[int, ...]:
+    _require(isinstance(value, list) and all(type(n) is int and n >= 0 for n in value), message)
+    return tuple(value)
 
 
 def _require(condition: object, message: str) -> None:

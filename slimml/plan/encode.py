@@ -22,7 +22,7 @@ PLAN, TENSORS, FOREST = "plan", "tensors", "forest"
 def encode(graph: Graph) -> dict[str, bytes]:
     """The sections `plan`, `tensors` and `forest` of a graph.
 
-    Label tables stay outside: outputs name them by position in `label_tables(graph)`.
+    Label tables stay outside: outputs and classes name them by position in `label_tables(graph)`.
     """
     nodes = graph.nodes()
     position = {node: i for i, node in enumerate(nodes)}
@@ -40,6 +40,7 @@ def encode(graph: Graph) -> dict[str, bytes]:
             }
             for o in graph.outputs
         ],
+        "classes": [_index(tables, t) for t in graph.classes],
     }
     return {
         PLAN: strictjson.dumps(document),
@@ -49,9 +50,9 @@ def encode(graph: Graph) -> dict[str, bytes]:
 
 
 def label_tables(graph: Graph) -> list[np.ndarray]:
-    """Every table of labels that an output reads, once each."""
+    """Every table of labels that an output reads, and every table of classes, once each."""
     tables: list[np.ndarray] = []
-    for table in [t for o in graph.outputs for t in o.labels]:
+    for table in [*(t for o in graph.outputs for t in o.labels), *graph.classes]:
         if not any(t is table for t in tables):
             tables.append(table)
     return tables

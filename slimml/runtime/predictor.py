@@ -68,10 +68,9 @@ class Model:
 
     def __getattr__(self, name: str) -> Any:
         # Attributes that the original has only sometimes, so that hasattr() answers as it did there.
-        if name == "classes_" and not name.startswith("__"):
-            tables = self._outputs["predict"].labels if "predict" in self._outputs else ()
-            if tables:
-                return tables[0] if len(tables) == 1 else list(tables)
+        tables = self._engine.graph.classes if name == "classes_" else ()
+        if tables:
+            return tables[0] if len(tables) == 1 else list(tables)
         if name == "feature_names_in_" and self.schema.named:
             import numpy as np
 

@@ -147,7 +147,7 @@ def test_plan_that_doubles_its_width_without_end_is_refused():
     nodes: list[Any] = [{"op": "Input", "inputs": [], "fields": {"kind": "number", "columns": [0]}, "origin": ""}]
     nodes += [{"op": "Concat", "inputs": [i, i], "fields": {"layout": "dense"}, "origin": ""} for i in range(60)]
     outputs = [{"name": "transform", "form": "matrix", "nodes": [60], "labels": []}]
-    plan = json.dumps({"nodes": nodes, "outputs": outputs}).encode()
+    plan = json.dumps({"nodes": nodes, "outputs": outputs, "classes": []}).encode()
     with pytest.raises(ArtifactError, match="too many columns"):
         opened({"plan": plan, "tensors": pack_tensors({}), "forest": pack_tensors({})}, graph)
 
