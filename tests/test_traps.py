@@ -76,11 +76,14 @@ LINES: dict[str, tuple[str, ...]] = {
     "bool and string labels": ("test_labels_keep_their_dtype",),
     "forests with `n_jobs` not 1": ("test_forests_add_up_as_with_one_job",),
     "Hummingbird 0.4.12": ("test_frames_string_labels_and_several_classes_are_taken",),
-    "XGBoost with early stopping": (LATER,),
-    "XGBoost native categories": (LATER,),
+    "XGBoost with early stopping": ("test_xgboost_stops_at_its_best_iteration",),
+    "XGBoost native categories": (
+        "test_xgboost_of_every_kind",
+        "test_xgboost_sends_each_category_where_training_sent_it",
+    ),
     "LightGBM `boosting_type": ("test_lightgbm_of_every_kind",),
     "RandomizedSearchCV": (LATER,),
-    "XGBoost `missing=`": (LATER,),
+    "XGBoost `missing=`": ("test_xgboost_takes_its_own_missing_value",),
     "sentinel imputers": ("test_a_sentinel_is_one_value",),
     "scalers on csr input": ("test_sparse_columns_are_scaled_by_reciprocals",),
     "float32 frames, mixed frames": ("test_float32_and_mixed_frames_and_pandas_output_in_front_of_trees",),
@@ -460,6 +463,47 @@ def test_lightgbm_of_every_kind(backend, kind):
     }[kind]
     estimator = lightgbm.LGBMRegressor(n_estimators=8, min_child_samples=5, verbose=-1, random_state=0, **options)
     agree(backend, fit(estimator, HOLES, SIGNAL), HOLES)
+
+
+def test_xgboost_stops_at_its_best_iteration(backend):
+    xgboost = pytest.importorskip("xgboost")
+    estimator = xgboost.XGBRegressor(n_estimators=60, max_depth=4, learning_rate=0.9, early_stopping_rounds=2)
+    estimator.fit(X[:120], SIGNAL[:120], eval_set=[(X[120:], SIGNAL[120:])], verbose=False)
+    assert estimator.best_iteration + 1 < estimator.get_booster().num_boosted_rounds()
+    agree(backend, estimator, X)
+
+
+XGBOOST: dict[str, dict[str, Any]] = {
+    "base_score": {"base_score": 2.5},
+    "gblinear": {"booster": "gblinear"},
+    "dart": {"booster": "dart", "rate_drop": 0.3},
+    "forest": {"num_parallel_tree": 3, "subsample": 0.6},
+}
+
+
+@pytest.mark.parametrize("options", XGBOOST.values(), ids=list(XGBOOST))
+def test_xgboost_of_every_kind(backend, options):
+    xgboost = pytest.importorskip("xgboost")
+    rows = X if "booster" in options else HOLES
+    estimator = xgboost.XGBRegressor(n_estimators=5, max_depth=3, random_state=0, **options)
+    agree(backend, fit(estimator, pd.DataFrame(rows, columns=["a", "b", "c"]), SIGNAL), pd.DataFrame(
+        rows, columns=["a", "b", "c"]))  # fmt: skip
+    classifier = xgboost.XGBClassifier(n_estimators=5, max_depth=3, random_state=0)
+    agree(backend, fit(classifier, HOLES, THREE), HOLES)
+
+
+def test_xgboost_sends_each_category_where_training_sent_it(backend):
+    xgboost = pytest.importorskip("xgboost")
+    frame = FRAME.assign(job=FRAME["job"].astype("category"))
+    estimator = xgboost.XGBRegressor(n_estimators=5, max_depth=3, enable_categorical=True, max_cat_to_onehot=2)
+    agree(backend, fit(estimator, frame, SIGNAL), frame)
+
+
+def test_xgboost_takes_its_own_missing_value(backend):
+    xgboost = pytest.importorskip("xgboost")
+    filled = np.where(np.isnan(HOLES), -999.0, HOLES)
+    estimator = fit(xgboost.XGBRegressor(n_estimators=5, max_depth=3, missing=-999.0), filled, SIGNAL)
+    agree(backend, estimator, filled)
 
 
 # ---------------------------------------------------------------------------------------------------------- the lines
