@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 
 from slimml.errors import UnsupportedModelError
@@ -13,14 +11,17 @@ from tests.shared import why_no_shared
 # Cases that do not hold, by the reason. One that does has to leave this table.
 _KNOWN = {
     "the rows are float32 and the original computes in float32; slimml widens them": """
-        hummingbird-8 hummingbird-16 hummingbird-473 hummingbird-499 hummingbird-565 hummingbird-567
-        sklearn-onnx-1 sklearn-onnx-52 sklearn-onnx-58 sklearn-onnx-302 sklearn-onnx-305 sklearn-onnx-342
-        sklearn-onnx-361 sklearn-onnx-365 sklearn-onnx-369 sklearn-onnx-371 sklearn-onnx-383 sklearn-onnx-384
-        sklearn-onnx-389 sklearn-onnx-400 sklearn-onnx-405 sklearn-onnx-409 sklearn-onnx-412 sklearn-onnx-531
-        sklearn-onnx-534 sklearn-onnx-535 sklearn-onnx-553 sklearn-onnx-678 sklearn-onnx-682 sklearn-onnx-713
-        sklearn-onnx-714 sklearn-onnx-823 sklearn-onnx-825 sklearn-onnx-828 sklearn-onnx-831 sklearn-onnx-832
-        sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863
-        sklearn-onnx-975
+        hummingbird-8 hummingbird-16 hummingbird-435 hummingbird-473 hummingbird-499 hummingbird-565
+        hummingbird-567 sklearn-onnx-1 sklearn-onnx-52 sklearn-onnx-58 sklearn-onnx-302 sklearn-onnx-305
+        sklearn-onnx-342 sklearn-onnx-361 sklearn-onnx-365 sklearn-onnx-369 sklearn-onnx-371 sklearn-onnx-383
+        sklearn-onnx-384 sklearn-onnx-389 sklearn-onnx-400 sklearn-onnx-405 sklearn-onnx-409 sklearn-onnx-412
+        sklearn-onnx-531 sklearn-onnx-534 sklearn-onnx-535 sklearn-onnx-553 sklearn-onnx-678 sklearn-onnx-682
+        sklearn-onnx-713 sklearn-onnx-714 sklearn-onnx-823 sklearn-onnx-825 sklearn-onnx-828 sklearn-onnx-831
+        sklearn-onnx-832 sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861
+        sklearn-onnx-863 sklearn-onnx-975
+    """,
+    "neighbours by the metrics mahalanobis and seuclidean are refused": """
+        hummingbird-441 hummingbird-442 hummingbird-447 hummingbird-448
     """,
     "score_samples of a PCA is not lowered": """
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
@@ -35,7 +36,6 @@ CASES = corpus.cases()
 pytestmark = pytest.mark.skipif(not CASES, reason=why_no_shared())
 
 
-@cache
 def outcome(case: str) -> str:
     """Why a case does not hold, or ""."""
     try:
@@ -51,9 +51,19 @@ def test_artifact_answers_as_the_original(case: str):
     found = outcome(case)
     if case in KNOWN:
         assert found, f"{case} holds now: take it out of _KNOWN"
-    elif not found.startswith("refused: "):
+    elif found.startswith("refused: "):
+        assert not corpus.named(case), found
+    else:
         assert not found
 
 
 def test_known_cases_are_cases():
     assert set(KNOWN) <= set(CASES)
+
+
+@pytest.mark.xfail(reason="float32 rows are widened, see _KNOWN", strict=True)
+def test_95_percent_of_the_named_estimators_hold():
+    # Each case that is not in the table is held to its answers above.
+    named = [c for c in CASES if corpus.named(c)]
+    held = [c for c in named if c not in KNOWN]
+    assert len(held) >= 0.95 * len(named), f"{len(held)} of {len(named)}"

@@ -52,7 +52,9 @@ def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.neighbors._regression.KNeighborsRegressor", "sklearn.neighbors.regression.KNeighborsRegressor")
 def k_neighbors_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     targets = est_array(est, "_y", ctx)
-    if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf" or targets.dtype == np.float32:
+    # Equal weights average in the dtype of the targets, distances in float64 (KNeighborsRegressor.predict).
+    narrow = targets.dtype == np.float32 and est.get("weights") != "distance"
+    if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf" or narrow:
         raise ctx.unsupported(f"targets of dtype {targets.dtype} and shape {targets.shape}")
     near = _neighbors(est, x, ctx)
     table = targets.reshape(len(targets), -1).astype(np.float64)
