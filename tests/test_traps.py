@@ -454,11 +454,12 @@ def test_words_are_cut_and_weighed_as_the_original_does(backend, options):
 # --------------------------------------------------------------------------------------------------- boosting libraries
 
 
-@pytest.mark.parametrize("kind", ["rf", "categories"])
+@pytest.mark.parametrize("kind", ["rf", "linear_tree", "categories"])
 def test_lightgbm_of_every_kind(backend, kind):
     lightgbm = pytest.importorskip("lightgbm")
     options = {
         "rf": {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.7},
+        "linear_tree": {"linear_tree": True},
         "categories": {"categorical_feature": [1]},
     }[kind]
     estimator = lightgbm.LGBMRegressor(n_estimators=8, min_child_samples=5, verbose=-1, random_state=0, **options)
