@@ -920,6 +920,12 @@ ENSEMBLES = [
     frame("stacking/regression-pipelines", StackingRegressor(
         [("line", make_pipeline(prepared(), Ridge())), ("hist", make_pipeline(
             ordinal(), hist(False, max_iter=3, categorical_features=[0, 1])))], Ridge(), cv=3), "amount"),
+    array("stacking/many-kinds", StackingClassifier(
+        [("svm", SVC()), ("near", KNeighborsClassifier(3)), ("bayes", GaussianNB()),
+         ("net", MLPClassifier((4,), max_iter=40, random_state=0))], cv=3), "words"),
+    array("stacking/neighbours-last", StackingClassifier(
+        [("line", make_pipeline(StandardScaler(), LogisticRegression())), ("bayes", GaussianNB())],
+        KNeighborsClassifier(3), cv=3), "three"),
     array("stacking/in-voting", VotingClassifier(
         [("stack", StackingClassifier(voters()[1:], cv=3)), ("line", LogisticRegression())], voting="soft"), "three"),
 ]
