@@ -29,10 +29,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns in the original's order. `named`: whether the original was fitted on named columns."""
+    """The columns in the original's order.
+
+    `named`   whether the original was fitted on named columns
+    `sparse`  whether rows may come as a sparse matrix: the original answers them as it answers the same rows dense
+    """
 
     columns: tuple[Column, ...]
     named: bool = True
+    sparse: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,7 +47,7 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict."""
         columns = [{"name": c.name, "kind": c.kind, "dtype": c.dtype, "read": c.read} for c in self.columns]
-        return {"named": self.named, "columns": columns}
+        return {"named": self.named, "sparse": self.sparse, "columns": columns}
 
     @classmethod
     def from_json(cls, value: object) -> Schema:
@@ -51,10 +56,12 @@ class Schema:
             raise ArtifactCorruptError("the schema is not an object with a list of columns")
         if not isinstance(value.get("named"), bool):
             raise ArtifactCorruptError("the schema does not say whether its columns are named")
+        if not isinstance(value.get("sparse"), bool):
+            raise ArtifactCorruptError("the schema does not say whether its rows may be sparse")
         columns = tuple(_column(c) for c in value["columns"])
         if len({c.name for c in columns}) != len(columns):
             raise ArtifactCorruptError("the schema names a column twice")
-        return cls(columns, value["named"])
+        return cls(columns, value["named"], value["sparse"])
 
 
 def _column(value: object) -> Column:

@@ -21,7 +21,8 @@ class RawTable:
     """The columns of the schema, and what each turned out to be.
 
     `kinds` holds what the user's data showed, and then what the steps that read a column take it for; `domains` what
-    the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan).
+    the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
+    whether every step that reads raw columns computes the same on a sparse matrix.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class RawTable:
     dtypes: dict[int, str] = field(default_factory=dict)
     domains: dict[int, Domain] = field(default_factory=dict)
     nan_only: set[int] = field(default_factory=set)
+    sparse: bool = True
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -56,7 +58,7 @@ class RawTable:
             guess = "float64" if kind == NUMBER else "str" if i in self.nan_only else "object"
             dtype = self.dtypes.get(i, guess)
             columns.append(Column(name, kind, dtype, i in read))
-        return Schema(tuple(columns), self.named)
+        return Schema(tuple(columns), self.named, self.sparse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,10 @@ class Frame:
             if self.table.kinds.get(c) == CATEGORY:
                 self.table.nan_only.add(c)
 
-    def floats(self, origin: str) -> Node:
-        """The columns as one float64 block."""
+    def floats(self, origin: str, *, sparse: bool = False) -> Node:
+        """The columns as one float64 block. `sparse`: whether what reads it answers a sparse matrix as a dense one."""
         self.kinds([NUMBER] * self.width)
+        self.table.sparse &= sparse
         return self.table.block(self.columns, NUMBER, origin)
 
     def documents(self, origin: str) -> Node:
@@ -114,6 +117,7 @@ class Frame:
 
     def by_kind(self, kinds: Sequence[str], origin: str, make: _Maker) -> Node:
         """`make(block, positions)` for the columns of each kind, side by side in the frame's own order."""
+        self.table.sparse = False
         parts, order = [], []
         for kind in (NUMBER, CATEGORY):
             at = [i for i, k in enumerate(kinds) if (k == NUMBER) == (kind == NUMBER)]

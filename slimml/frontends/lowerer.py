@@ -84,14 +84,15 @@ class Lowerer:
                 return output.nodes[0]
         raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=_WAYS_OUT)
 
-    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False) -> Node:
+    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: bool = False) -> Node:
         """x as numbers, as the original's check_array makes them: float64, dense unless `csr` is fine.
 
-        `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing.
+        `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: the original
+        takes sparse rows too, and makes of them what it makes of the same rows dense.
         """
         names: tuple[str, ...] = ()
         if isinstance(x, Frame):
-            names, x = x.names, x.floats(self.where)
+            names, x = x.names, x.floats(self.where, sparse=sparse)
         if x.type.dtype != "float64":
             x = Cast(inputs=(x,), dtype="float64", origin=self.where)
         if x.type.layout == "csr" and not csr:
@@ -99,9 +100,12 @@ class Lowerer:
         return self.guard(x, finite, names)
 
     def float32(self, x: Source, *, finite: Finite) -> Node:
-        """x as sklearn's trees read it: dense float32; what overflows to infinity is refused."""
+        """x as sklearn's trees read it: dense float32; what overflows to infinity is refused.
+
+        They take sparse rows too, but for trees that learned from missing values.
+        """
         names = x.names if isinstance(x, Frame) else ()
-        narrow = Cast(inputs=(self.floats(x),), dtype="float32", origin=self.where)
+        narrow = Cast(inputs=(self.floats(x, sparse=finite == "all"),), dtype="float32", origin=self.where)
         return self.guard(narrow, finite, names)
 
     def guard(self, x: Node, finite: Finite, names: tuple[str, ...] = ()) -> Node:

@@ -24,7 +24,6 @@ from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
-from slimml.schema import Schema
 
 _SAME_COLUMNS = (Cast, Clip, IsMissing)
 _VECTORS = {
@@ -53,7 +52,7 @@ def run(graph: Graph) -> Outcome:
     narrowed = graph.with_nodes(mapping)
     read = {c for x in narrowed.inputs() for c in x.columns}
     columns = tuple(replace(c, read=i in read) for i, c in enumerate(graph.schema.columns))
-    return Outcome(replace(narrowed, schema=Schema(columns, graph.schema.named)), dropped)
+    return Outcome(replace(narrowed, schema=replace(graph.schema, columns=columns)), dropped)
 
 
 PASS = Pass("drop-dead-columns", Exactness.BITWISE, run)

@@ -83,6 +83,7 @@ class RowReader:
         columns = schema.columns
         self._columns = columns
         self._named = schema.named
+        self._sparse = schema.sparse
         self._strict = strict
         self._documents = len(columns) == 1 and columns[0].kind == TEXT
         self._number_at = [i for i, c in enumerate(columns) if c.read and c.kind == NUMBER]
@@ -116,6 +117,12 @@ class RowReader:
             return self._str(data)
         if is_pandas_frame(data) and len(data) == 1:
             return self._frame_of_one(data)
+        if not self._sparse and hasattr(data, "nnz"):
+            raise InputError(
+                "rows of a sparse matrix: of those the original would answer otherwise than of the same rows dense, or "
+                "refuse them",
+                hint="pass rows.toarray() for the answers to dense rows",
+            )
         return self._table(open_table(data, documents=self._documents))
 
     def _dict(self, row: dict[Any, Any]) -> Rows:

@@ -92,17 +92,33 @@ def test_batch_answers_have_the_shapes_dtypes_and_values_of_the_original(name: s
             assert one.shape == other.shape
             # Numbers that pass through untouched are doubles here, whatever the frame held them in.
             assert one.dtype == other.dtype or (one.dtype.kind in "biO" and method == "transform")
-            one, other = dense(one), dense(other)
-            same = same_cells(one, other)
-            if limit is not None:
-                with np.errstate(invalid="ignore"):
-                    near = (
-                        limit
-                        if limit.dtype == bool
-                        else np.abs(one.reshape(limit.shape) - other.reshape(limit.shape)) <= limit
-                    )
-                same |= near.reshape(same.shape)
-            assert same.all()
+            assert_within(dense(one), dense(other), limit)
+
+
+def assert_within(one: np.ndarray, other: np.ndarray, limit: np.ndarray | None) -> None:
+    """Equal cells, or such as lie within `limit` of each other: distances, or a mask of doubtful labels."""
+    same = same_cells(one, other)
+    if limit is not None:
+        with np.errstate(invalid="ignore"):
+            far = np.abs(one.reshape(limit.shape) - other.reshape(limit.shape)) if limit.dtype != bool else None
+            same |= np.reshape(limit if far is None else far <= limit, same.shape)
+    assert same.all()
+
+
+@pytest.mark.parametrize("name", [m.name for m in ZOO])
+def test_sparse_rows_are_answered_as_the_original_does_or_refused(name: str):
+    estimator, rows = zoo_model(name)
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fi":
+        return
+    model, matrix = model_of(name), sparse.csr_matrix(rows)
+    if not model.schema.sparse:
+        with pytest.raises(InputError, match="sparse matrix"):
+            getattr(model, model.outputs[0])(matrix)
+        return
+    for method in (m for m in METHODS if hasattr(estimator, m)):
+        expected, got = (quietly(getattr(m, method), matrix) for m in (estimator, model))
+        for one, other, limit in zip(parts(expected), parts(got), limits(zoo_graph(name), method, rows), strict=True):
+            assert_within(dense(one), dense(other), limit)
 
 
 @pytest.mark.parametrize("name", [m.name for m in ZOO])

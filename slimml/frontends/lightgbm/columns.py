@@ -24,10 +24,10 @@ def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
         if x.type.numeric and x.type.dtype not in ("float64", "float32"):
             # _np2d_to_np1d: an array that holds no floats becomes one of float32.
             x = Cast(inputs=(x,), dtype="float32", origin=ctx.where)
-        return ctx.floats(x)
+        return ctx.floats(x, sparse=True)
     tables = _pandas_tables(est, model, ctx)
     if not tables:
-        return ctx.floats(x)
+        return ctx.floats(x, sparse=True)
     of_column = dict(zip(_pandas_columns(model, len(tables), x, ctx), tables, strict=True))
     for at in of_column:
         # Only a column of this dtype is taken for categories (_data_from_pandas).

@@ -47,7 +47,7 @@ def truncated_svd(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 def _rows(est: Record, x: Source, ctx: Lowerer) -> Node:
     ctx.check_width(est, x)
-    return ctx.floats(x, finite="all", csr=True)
+    return ctx.floats(x, finite="all", csr=True, sparse=True)
 
 
 def _components(est: Record, block: Node, ctx: Lowerer) -> np.ndarray:

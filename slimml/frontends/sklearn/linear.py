@@ -71,7 +71,7 @@ def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
     """X @ coef_.T + intercept_, as LinearModel._decision_function has it."""
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True)
+    block = ctx.floats(x, finite="all", csr=True, sparse=True)
     weights = np.atleast_2d(np.asarray(est_array(est, "coef_", ctx), dtype=np.float64))
     bias = np.asarray(est_array(est, "intercept_", ctx), dtype=np.float64).ravel()
     if weights.ndim != 2 or weights.shape[1] != block.type.width or len(bias) not in (1, len(weights)):

@@ -106,7 +106,7 @@ def _linear(
     est: Record, x: Source, weights: np.ndarray, bias: np.ndarray, ctx: Lowerer, threshold: float | None = None
 ) -> Node:
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True)
+    block = ctx.floats(x, finite="all", csr=True, sparse=True)
     if weights.shape != (len(bias), block.type.width):
         raise ctx.unsupported(f"feature_log_prob_ {weights.shape} does not fit {block.type.width} columns")
     if threshold is not None:

@@ -64,7 +64,7 @@ def _above_half(out: Node, ctx: Lowerer) -> Node:
 def _forward(est: Record, x: Source, ctx: Lowerer) -> Node:
     """MLP's _forward_pass_fast."""
     ctx.check_width(est, x)
-    out = ctx.floats(x, finite="all", csr=True)
+    out = ctx.floats(x, finite="all", csr=True, sparse=True)
     layers = list(zip(_matrices(est, "coefs_", 2, ctx), _matrices(est, "intercepts_", 1, ctx), strict=True))
     for i, (weights, bias) in enumerate(layers):
         if weights.shape != (out.type.width, len(bias)):

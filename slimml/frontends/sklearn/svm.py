@@ -93,7 +93,7 @@ def _kernel(est: Record, x: Source, ctx: Lowerer) -> Node:
     kernel = est.kernel
     if not isinstance(kernel, str):
         raise ctx.unsupported("a kernel that is a function of the user's own")
-    block = ctx.floats(x, finite="all")
+    block = ctx.floats(x, finite="all", sparse=bool(est.get("_sparse")))
     if kernel == "precomputed":
         support = est_array(est, "support_", ctx).astype(np.int64)
         if support.ndim != 1 or (len(support) and not 0 <= support.min() <= support.max() < block.type.width):

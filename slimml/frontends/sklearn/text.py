@@ -64,7 +64,7 @@ def tfidf_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.feature_extraction.text.TfidfTransformer")
 def tfidf_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     ctx.check_width(est, x)
-    block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True)
+    block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True, sparse=True)
     block = ctx.guard(block, "all")
     if block.type.layout != "csr":
         block = Concat(inputs=(block,), layout="csr", origin=ctx.where)
