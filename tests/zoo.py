@@ -750,7 +750,7 @@ NAIVE_BAYES = [
     counts("bayes/bernoulli", BernoulliNB(), "bool"),
     counts("bayes/bernoulli-threshold", BernoulliNB(binarize=2.0), "odd"),
     counts("bayes/bernoulli-as-is", BernoulliNB(binarize=None), "binary", top=2),
-    counts("bayes/categorical", CategoricalNB(), "three"),
+    counts("bayes/categorical", CategoricalNB(min_categories=6), "three"),
     counts("bayes/categorical-more", CategoricalNB(min_categories=9, alpha=0.5), "yes/no"),
     array("bayes/gaussian", GaussianNB(), "binary"),
     array("bayes/gaussian-three", GaussianNB(priors=[0.5, 0.3, 0.2]), "words"),

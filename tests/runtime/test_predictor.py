@@ -121,16 +121,23 @@ def test_sparse_rows_are_answered_as_the_original_does_or_refused(name: str):
             assert_within(dense(one), dense(other), limit)
 
 
+def rows_alone(rows) -> list[tuple[Any, ...]]:
+    """Every row in the forms that a single row may have."""
+    if isinstance(rows, list):
+        return [(text, {"x0": text}) for text in rows]
+    return [(record, list(record.values()), tuple(record.values())) for record in records(rows)]
+
+
 @pytest.mark.parametrize("name", [m.name for m in ZOO])
 def test_one_row_is_answered_with_scalars_equal_to_the_batch(name: str):
     rows = first(zoo_model(name)[1], 4)
     model = model_of(name)
     for method in model.outputs:
         batch = getattr(model, method)(rows)
-        for i, record in enumerate(records(rows)):
-            plain = list(record.values())
-            singles: list[Any] = [getattr(model, method)(r) for r in (record, plain, tuple(plain))]
-            frame = getattr(model, method)(rows.iloc[[i]] if isinstance(rows, pd.DataFrame) else rows[[i]])
+        for i, row in enumerate(rows_alone(rows)):
+            singles: list[Any] = [getattr(model, method)(r) for r in row]
+            table = rows.iloc[[i]] if isinstance(rows, pd.DataFrame) else rows[i : i + 1]
+            frame = getattr(model, method)(table)
             for k, part in enumerate(parts(batch)):
                 expected = np.asarray(dense(part)[i], dtype=dense(part).dtype)
                 single: Any

@@ -33,9 +33,9 @@ def mlp_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     out = _forward(est, x, ctx)
     binarizer = est.get("_label_binarizer")
     kind = binarizer.get("y_type_") if isinstance(binarizer, Record) else None
-    if kind == "multilabel-indicator":
-        return _multilabel(out, ctx)
     classes = labels(est.classes_, ctx)
+    if kind == "multilabel-indicator":
+        return _multilabel(out, classes, ctx)
     if kind == "multiclass" and out.type.width == len(classes) > 1:
         return classifier(classes, None, ArgMax(inputs=(out,), origin=ctx.where), out)
     if kind == "binary" and out.type.width == 1 and len(classes) == 2:
@@ -44,14 +44,15 @@ def mlp_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     raise ctx.unsupported(f"{out.type.width} outputs for {len(classes)} classes of a target that is {kind!r:.40}")
 
 
-def _multilabel(out: Node, ctx: Lowerer) -> Model:
+def _multilabel(out: Node, classes: np.ndarray, ctx: Lowerer) -> Model:
     off_on = np.array([0, 1])
     return Model(
         (
             Output("predict", (_above_half(out, ctx),), "matrix", (off_on,) * out.type.width),
             Output("predict_proba", (out,), "matrix"),
             Output("predict_log_proba", (Log(inputs=(out,), origin=ctx.where),), "matrix"),
-        )
+        ),
+        (classes,),
     )
 
 
