@@ -58,8 +58,8 @@ def of_fight(found: Fought | None, limit: float) -> list[Check]:
 
 def _of_duel(what: str, found: Duel, limit: float) -> Check:
     share = found.ratio - 1
-    figure = f"{_beside(found.mine_us, found.theirs_us)}, {share:+.1%}"
-    note = f"the least of {2 * found.rounds} turns"
+    figure = f"{share:+.1%}, at best {_beside(found.mine_us, found.theirs_us)}"
+    note = f"the median of {found.rounds} rounds in turns"
     return Check(what, share <= limit, figure, f"at most {in_percent(limit)}", share, limit, note)
 
 

@@ -1,16 +1,18 @@
 """Which of two models is slower, and by how much: a ratio that a busy machine does not sway.
 
-Both answer the same arguments in turns, A B B A, so that a slow moment hits both. Whatever a busy machine does to a
-call makes it longer, never shorter; so each argument counts with the least time that it took on each side, and the
-ratio is that of the two sums. Where a model happens to lie in memory is worth some per cent for as long as it stays
-loaded: so every stage loads both anew. A ratio near the limit gets more stages.
+Both answer the same arguments in turns, A B B A, so that a slow moment hits both. An argument's two turns of a round
+count with the lesser one, which few interruptions reach; the ratio of the two sides is taken round by round, where the
+machine was equally busy for both, and the median of the rounds is what counts: the least of all rounds would be that of
+the one side that met a quiet moment. Where a model happens to lie in memory is worth some per cent for as long as it
+stays loaded: so every stage loads both anew, and the median of the stages is the answer. A ratio near the limit gets
+more stages.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,8 @@ _ARGUMENTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """`ratio`: how many times as long A takes as B. `mine_us`, `theirs_us`: microseconds of a call. `rounds`: how
-    often each argument was tried on each side; `stages`: ratios of the stages, each with both loaded anew.
+    """`ratio`: how many times as long A takes as B. `mine_us`, `theirs_us`: microseconds of a call, at best. `rounds`:
+    how often both had their turns; `stages`: ratios of the stages, each with both loaded anew.
     """
 
     ratio: float
@@ -49,25 +51,13 @@ class Duel:
         }
 
 
-@dataclass(slots=True)
-class _Score:
-    """The least time of every argument on both sides, in nanoseconds."""
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """`best`: (2, arguments), the least nanoseconds of every argument on both sides."""
 
-    count: int
-    best: tuple[list[int], list[int]] = field(init=False)
-    rounds: int = 0
-
-    def __post_init__(self) -> None:
-        self.best = ([1 << 62] * self.count, [1 << 62] * self.count)
-
-    @property
-    def ratio(self) -> float:
-        return sum(self.best[0]) / max(1, sum(self.best[1]))
-
-    def take(self, other: _Score) -> None:
-        for mine, theirs in zip(self.best, other.best, strict=True):
-            mine[:] = map(min, mine, theirs)
-        self.rounds += other.rounds
+    ratio: float
+    best: np.ndarray
+    rounds: int
 
 
 def duel(
@@ -83,42 +73,46 @@ def duel(
     `limit`: the ratio that the answer will be held to; `seconds`: of a stage. What a call raises is raised.
     """
     count = min(len(mine), len(theirs), _ARGUMENTS)
-    total, stages = _Score(count), list[float]()
+    stages: list[_Stage] = []
     while len(stages) < MOST:
-        score = _stage(loaded(), (mine[:count], theirs[:count]), seconds)
-        total.take(score)
-        stages.append(score.ratio)
-        if len(stages) >= LEAST and _clear(total.ratio, stages, limit):
+        stages.append(_stage(loaded(), (mine[:count], theirs[:count]), seconds))
+        if len(stages) >= LEAST and _clear(stages, limit):
             break
-    spent = [sum(best) / count / 1e3 for best in total.best]
-    return Duel(total.ratio, spent[0], spent[1], total.rounds, tuple(stages))
+    ratios = tuple(s.ratio for s in stages)
+    mine_us, theirs_us = (np.min([s.best for s in stages], axis=0).mean(axis=1) / 1e3).tolist()
+    return Duel(float(np.median(ratios)), mine_us, theirs_us, sum(s.rounds for s in stages), ratios)
 
 
-def _clear(ratio: float, stages: Sequence[float], limit: float) -> bool:
-    """Whether all stages together and their median say the same, some way from the limit."""
-    apart = [r / limit - 1 for r in (ratio, float(np.median(stages)))]
+def _clear(stages: Sequence[_Stage], limit: float) -> bool:
+    """Whether the median of the stages, and the best times of all of them, say the same, some way from the limit."""
+    best = np.min([s.best for s in stages], axis=0).sum(axis=1)
+    apart = [r / limit - 1 for r in (best[0] / best[1], np.median([s.ratio for s in stages]))]
     return all(a > CLEAR for a in apart) or all(a < -CLEAR for a in apart)
 
 
-def _stage(calls: tuple[Call, Call], arguments: tuple[Sequence[Any], Sequence[Any]], seconds: float) -> _Score:
-    score = _Score(len(arguments[0]))
+def _stage(calls: tuple[Call, Call], arguments: tuple[Sequence[Any], Sequence[Any]], seconds: float) -> _Stage:
     for call, given in zip(calls, arguments, strict=True):
         for argument in given:
             call(argument)
+    rounds: list[tuple[list[list[int]], list[list[int]]]] = []
     with quiet():
         end = time.perf_counter() + seconds
-        while score.rounds < LEAST_ROUNDS or time.perf_counter() < end:
-            for side in (0, 1, 1, 0) if score.rounds % 2 else (1, 0, 0, 1):
-                _turn(calls[side], arguments[side], score.best[side])
-            score.rounds += 1
-    return score
+        while len(rounds) < LEAST_ROUNDS or time.perf_counter() < end:
+            turns: tuple[list[list[int]], list[list[int]]] = ([], [])
+            for side in (0, 1, 1, 0) if len(rounds) % 2 else (1, 0, 0, 1):
+                turns[side].append(_turn(calls[side], arguments[side]))
+            rounds.append(turns)
+    spent = np.array(rounds).min(axis=2)  # (rounds, sides, arguments)
+    best = spent.min(axis=0)
+    ratios = np.median(spent[:, 0] / spent[:, 1], axis=0)
+    return _Stage(float(ratios @ best[1] / best[1].sum()), best, len(rounds))
 
 
-def _turn(call: Call, arguments: Sequence[Any], best: list[int]) -> None:
-    clock = time.perf_counter_ns
-    for i, argument in enumerate(arguments):
+def _turn(call: Call, arguments: Sequence[Any]) -> list[int]:
+    """Nanoseconds of every argument."""
+    clock, spent = time.perf_counter_ns, []
+    for argument in arguments:
         begin = clock()
         call(argument)
-        spent = clock() - begin
-        if spent < best[i]:
-            best[i] = spent
+        spent.append(max(1, clock() - begin))
+    return spent
