@@ -46,8 +46,12 @@ def _brief() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """The artifacts, in a folder of their own."""
+    return make_family(tmp_path_factory.mktemp("family"))
+
+
+def make_family(folder: Path) -> Family:
     """A forest of 30 trees, one of 90, and one with a leaf that moved."""
-    folder = tmp_path_factory.mktemp("family")
     names = ("base", "twin", "grown", "slowed", "drifted", "other")
     files = Family(folder, folder / "model.pkl", *(folder / f"{n}.slim" for n in names))
     x, y = make_classification(300, 8, n_informative=5, random_state=0)
