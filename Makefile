@@ -3,7 +3,7 @@
 #   make demo                       fit a heavy pipeline, shrink it, show before and after
 #   make test                       all tests (EXTRAS=hummingbird adds torch and Hummingbird)
 #   make lint types                 ruff, mypy
-#   make bench                      build the benchmark pipelines, shrink and measure each
+#   make bench                      build the benchmark pipelines, shrink and measure each; try the gate; time slimml
 #   make fuzz                       the property tests with many more random examples
 #   make clean                      remove what the above made
 
@@ -42,6 +42,9 @@ types: $(VENV)/installed-all,test,dev
 bench: $(VENV)/installed-all,test
 	$(PY) -m benchmarks.run
 	$(PY) -m benchmarks.decode
+	$(PY) -m benchmarks.gate
+	mkdir -p .bench
+	$(PY) -m pytest benchmarks/test_speed.py -p no:xdist --benchmark-json .bench/speed.json
 
 fuzz: $(VENV)/installed-$(TEST_SET)
 	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m hypothesis $(PYTEST_ARGS)
