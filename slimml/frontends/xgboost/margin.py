@@ -20,6 +20,8 @@ from slimml.ir.ops.numeric import FillMissing
 _LOGIT = ("reg:logistic", "binary:logistic")
 _LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft")
 _FIRST_ENCODER = (3, 1)
+# From 3.2 on a base score that is a chance is taken no nearer to 0 or 1 before its logit.
+_FIRST_CLIP, _LEAST_CHANCE = (3, 2), np.float32(1e-6)
 
 
 def margin(model: BoosterModel, x: Source, ctx: Lowerer, *, missing: float, best: int | None, in_place: bool) -> Node:
@@ -107,8 +109,11 @@ def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
         return score
     if model.objective in _LOGIT:
         one = np.float32(1)
-        with np.errstate(divide="ignore"):
-            return np.asarray(-logf(one / score - one))
+        if model.version >= _FIRST_CLIP:
+            score = np.clip(score, _LEAST_CHANCE, one - _LEAST_CHANCE)
+        elif (score <= 0).any() or (score >= one).any():
+            raise ctx.unsupported("a base score of 0 or 1, which XGBoost before 3.2 refuses")
+        return np.asarray(-logf(one / score - one))
     if model.objective in _LOG:
         return logf(score)
     if model.objective == "binary:logitraw" and model.version < (3,):

@@ -62,6 +62,11 @@ def classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     above = Subtract(inputs=(value,), value=half, origin=ctx.where)
     choice_of_two = IsPositive(inputs=(above,), origin=ctx.where)
     if value.type.width == 1:
+        if len(table) == 1 and est.get("_le") is None:
+            # Of a single class the original still answers which side of one half a row is on.
+            return _classified(choice_of_two, np.arange(2), Complement(inputs=(value,), origin=ctx.where), table)
+        if len(table) != 2:
+            raise ctx.unsupported(f"a single sum for {len(table)} classes")
         return _classified(choice_of_two, table, Complement(inputs=(value,), origin=ctx.where), table)
     # Several labels a row: a matrix of 0.0 and 1.0, and the chance of each.
     flags = Cast(inputs=(choice_of_two,), dtype="float64", origin=ctx.where)

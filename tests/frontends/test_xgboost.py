@@ -1,0 +1,62 @@
+"""XGBoost's corners: scores at the edge of what a link takes, classes that are not there."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slimml.errors import UnsupportedEstimatorError
+from slimml.frontends.lowerer import lower
+from slimml.ingest.read import read
+from slimml.ingest.xgboost.model import PARSED
+from tests.hostile import graph_answer, same_cells
+
+xgboost = pytest.importorskip("xgboost")
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(120, 3)).round(2)
+Y = (X[:, 0] > 0).astype(float)
+
+
+def graph_of(model: Any) -> Any:
+    return lower(read(pickle.dumps(model, 5)).root)
+
+
+def agrees(model: Any, rows: Any, method: str = "predict") -> None:
+    answer = np.asarray(getattr(model, method)(rows))
+    [got] = graph_answer(graph_of(model), method, rows)
+    assert same_cells(answer.reshape(got.shape), got).all()
+
+
+@pytest.mark.parametrize("score", [0.0, 1e-20, 9.9e-7, 1e-6, 1.1e-6, 0.3, 0.9999985, 0.9999995, 1.0])
+def test_a_base_score_next_to_0_or_1_is_taken_to_the_nearest_that_has_a_logit(score):
+    model = xgboost.XGBRegressor(n_estimators=2, objective="reg:logistic", base_score=score, random_state=0)
+    agrees(model.fit(X, Y), X)
+
+
+def test_labels_that_no_or_every_row_has():
+    several = np.stack([np.ones(len(X)), Y, np.zeros(len(X))], axis=1).astype(int)
+    model = xgboost.XGBClassifier(n_estimators=2, random_state=0).fit(X, several)
+    agrees(model, X)
+    agrees(model, X, "predict_proba")
+
+
+def test_one_class_alone():
+    for objective in ("binary:logistic", "binary:logitraw", "binary:hinge"):
+        model = xgboost.XGBClassifier(n_estimators=2, objective=objective).fit(X, np.zeros(len(X), dtype=int))
+        agrees(model, X)
+        agrees(model, X, "predict_proba")
+        assert graph_of(model).classes[0].tolist() == model.classes_.tolist() == [0]
+
+
+def test_a_base_score_of_0_before_xgboost_took_it_is_refused():
+    model = xgboost.XGBClassifier(n_estimators=2).fit(X, np.zeros(len(X), dtype=int))
+    root = read(pickle.dumps(model, 5)).root
+    fields = root._Booster.fields
+    fields[PARSED] = replace(fields[PARSED], version=(3, 1, 0))
+    with pytest.raises(UnsupportedEstimatorError, match="base score of 0"):
+        lower(root)
