@@ -8,17 +8,18 @@ from hashlib import sha256
 from typing import Any
 
 from slimml.artifact.files import check_writable, write_whole
-from slimml.artifact.read import Source
+from slimml.artifact.read import Artifact, Source, read_artifact
 from slimml.errors import NoBackendError, ParityError
 from slimml.exported.writers import export_writer, fair
 from slimml.ir.graph import Graph
-from slimml.ir.ops.delegates import OnnxCall
+from slimml.ir.node import Node
+from slimml.ir.ops.delegates import OnnxCall, Opaque
 from slimml.parity.inputs import Trials, trial_rows
 from slimml.parity.reference import NoReference
 from slimml.parity.report import SeamReport
 from slimml.parity.rows import concat
 from slimml.parity.seams import Checker
-from slimml.runtime import load
+from slimml.runtime.engines.onnx import Session
 from slimml.runtime.predictor import Model
 from slimml.sample import golden_rows
 
@@ -58,10 +59,10 @@ def export(artifact: Source, out: str | os.PathLike[str]) -> ExportResult:
     """
     writer = export_writer(out)
     check_writable(out)
-    model = load(artifact)
+    source = read_artifact(artifact)
+    model, kind = Model(source), os.path.splitext(os.fspath(out))[1].lower()
     model.check()
-    graph, kind = model.graph, os.path.splitext(os.fspath(out))[1].lower()
-    _refuse_calls(graph, kind)
+    graph = _with_models(model.graph, source, kind)
     refused = writer.refusal(graph)
     if refused is not None:
         raise NoBackendError(f"{kind} cannot hold this model: {refused}", hint="Another ending may: .onnx, .tl, .c.")
@@ -74,12 +75,24 @@ def export(artifact: Source, out: str | os.PathLike[str]) -> ExportResult:
     return ExportResult(os.fspath(out), kind[1:], len(made.data), sha256(made.data).hexdigest(), parity, made.notes)
 
 
-def _refuse_calls(graph: Graph, kind: str) -> None:
-    if any(isinstance(n, OnnxCall) for n in graph.nodes()):
+def _with_models(graph: Graph, artifact: Artifact, kind: str) -> Graph:
+    """The plan of an artifact with the ONNX models that it calls, which a plain ONNX file takes in. Raises
+    NoBackendError for other kinds of files.
+    """
+    calls = [n for n in graph.nodes() if isinstance(n, OnnxCall)]
+    if calls and kind != ".onnx":
         what = f"the model is compiled into ONNX inside of this artifact, and {kind} is not made from that"
-        other = ".onnx" if kind == ".onnx" else ".tl"
-        hint = f"Run: slimml shrink MODEL -o model{other}, or shrink with --backend portable."
+        hint = "Run: slimml shrink MODEL -o model.tl, or shrink with --backend portable and export that."
         raise NoBackendError(what, hint=hint)
+
+    def rule(node: Node) -> Node:
+        if not isinstance(node, OnnxCall):
+            return node
+        section = artifact.section(node.section)
+        run = Session(section, node, 1)
+        return Opaque(inputs=node.inputs, model=bytes(section), width=node.width, run=run, origin=node.origin)
+
+    return graph.map(rule)
 
 
 def _compared(graph: Graph, model: Model, opened: Any) -> SeamReport:

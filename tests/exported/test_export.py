@@ -16,6 +16,7 @@ from slimml.backends import BACKENDS
 from slimml.backends.c_source import cost_of_c
 from slimml.cli import main
 from slimml.errors import NoBackendError, ParityError, UsageError
+from slimml.ir.ops.delegates import OnnxCall
 from tests.judge.conftest import write
 from tests.zoo import zoo_model
 
@@ -80,10 +81,54 @@ def test_what_stands_before_the_forest_is_refused(tmp_path: Path):
         assert not (tmp_path / f"model.{ending}").exists()
 
 
-def test_an_artifact_on_onnx_says_where_to_turn(tmp_path: Path):
+# A call alone, behind guards and look-ups, in front of a softmax, and several of them one after another.
+ON_ONNX = ("forest/binary", "forest/pipeline-three", "hist/missing", "extra/pipeline", "logistic/pipeline", "svc/rbf",
+           "mlp/odd-identity", "voting/soft", "stacking/forest-last", "stacking/forest-last-behind-lines",
+           "scale/chain-forest", "xgboost/softmax")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_ONNX)
+def test_an_artifact_on_onnx_becomes_a_plain_file(name: str, tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    artifact, out = tmp_path / "model.slim", tmp_path / "model.onnx"
+    write(zoo_model(name)[0], artifact, backend=BACKENDS[1])
+    model = slimml.load(artifact)
+    calls = [n for n in model.graph.nodes() if isinstance(n, OnnxCall)]
+    assert model.manifest.engine == "onnx" and calls
+    found = slimml.export(artifact, out)
+    assert found.parity is not None and found.parity.verdict in ("bitwise", "rounding") and found.parity.rows > 500
+    data = out.read_bytes()
+    onnx = pytest.importorskip("onnx")
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    slimml.export(artifact, out)
+    assert out.read_bytes() == data
+
+
+def test_a_plain_file_of_an_artifact_on_onnx_answers_the_rows_of_the_original(tmp_path: Path):
+    runtime = pytest.importorskip("onnxruntime")
+    estimator, rows = zoo_model("forest/binary")
+    write(estimator, tmp_path / "model.slim", backend=BACKENDS[1])
+    slimml.export(tmp_path / "model.slim", tmp_path / "model.onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    columns = {i.name: np.asarray(rows, dtype=np.float64)[:, k : k + 1] for k, i in enumerate(session.get_inputs())}
+    (found,) = session.run(["predict_proba"], columns)
+    assert np.array_equal(found, estimator.predict_proba(rows))
+
+
+def test_operators_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(zoo_model("forest/binary")[0], tmp_path / "model.slim", backend=BACKENDS[1])
+    monkeypatch.setattr("slimml.backends.onnx.inline.OPSETS", {"": 19, "ai.onnx.ml": 6})
+    with pytest.raises(NoBackendError, match=r"another version of ONNX's operators \(ai\.onnx\.ml 5\)"):
+        slimml.export(tmp_path / "model.slim", tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("ending", ["tl", "c"])
+def test_an_artifact_on_onnx_says_where_to_turn(ending: str, tmp_path: Path):
     write(zoo_model("forest/binary")[0], tmp_path / "model.slim", backend=BACKENDS[1])
     with pytest.raises(NoBackendError, match="slimml shrink MODEL -o model.tl"):
-        slimml.export(tmp_path / "model.slim", tmp_path / "model.tl")
+        slimml.export(tmp_path / "model.slim", tmp_path / f"model.{ending}")
 
 
 def test_a_forest_too_large_for_c_is_refused_with_figures(artifact: Path, monkeypatch: pytest.MonkeyPatch):

@@ -19,6 +19,7 @@ from slimml.backends.base import Refusal
 from slimml.backends.onnx import objects, rules
 from slimml.backends.onnx.backend import refusals_of
 from slimml.backends.onnx.forest import reads
+from slimml.backends.onnx.inline import inline, inline_refusal
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT, serialize
 from slimml.errors import NoBackendError
@@ -26,6 +27,7 @@ from slimml.ir.graph import Graph, Output
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Input
+from slimml.ir.ops.delegates import Opaque
 from slimml.ir.ops.numeric import Guard
 from slimml.ir.ops.ranks import Rank
 
@@ -45,6 +47,8 @@ def export_onnx(graph: Graph) -> bytes:
     for node in order:
         if isinstance(node, Input):
             _input(scope, cells, graph, node, found)
+        elif isinstance(node, Opaque):
+            scope.tensors[node] = inline(program, node.model, [scope.tensors[x] for x in node.inputs])
         elif node.type.numeric and all(x.type.numeric for x in node.inputs):
             rules.lower(scope, node)
         else:
@@ -75,6 +79,9 @@ def _refusal(node: Node, found: dict[int, objects.Usage]) -> Refusal | None:
         if not node.columns:  # a file has no other way to tell how many rows there are
             return Refusal("an answer that reads no column", node.origin)
         return Refusal("text as an input", node.origin) if node.kind == "text" else None
+    if isinstance(node, Opaque):
+        why = inline_refusal(node.model)
+        return Refusal(why, node.origin) if why else None
     numbers = node.type.numeric and all(x.type.numeric for x in node.inputs)
     if rules.expressible(node) if numbers else objects.expressible(node, found):
         return None

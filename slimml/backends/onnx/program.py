@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,13 +27,16 @@ class Port:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
-    """One operator; an array among the attributes is a tensor, a list of int or str is itself."""
+    """One operator; an array among the attributes is a tensor, a list of int or str is itself. `encoded`: attributes
+    of another model, as its bytes say them.
+    """
 
     type: str
     inputs: tuple[str, ...]
     output: str
     attributes: dict[str, Attribute]
     domain: str
+    encoded: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,6 +67,12 @@ class Program:
         """Append an operator of one output."""
         output = self._name()
         self.ops.append(Op(type, inputs, output, attributes, domain))
+        return output
+
+    def copy(self, type: str, inputs: Iterable[str], domain: str, encoded: tuple[bytes, ...]) -> str:
+        """Append an operator of another model, with attributes as its bytes say them."""
+        output = self._name()
+        self.ops.append(Op(type, tuple(inputs), output, {}, domain, encoded))
         return output
 
     def constant(self, value: np.ndarray) -> str:

@@ -46,6 +46,7 @@ def _node(op: Op) -> list[bytes]:
         _text(2, op.output),
         _text(4, op.type),
         *(_message(5, _attribute(name, value)) for name, value in op.attributes.items()),
+        *(_message(5, [attribute]) for attribute in op.encoded),
         *([_text(7, op.domain)] if op.domain else []),
     ]
 

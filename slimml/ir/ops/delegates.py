@@ -34,22 +34,23 @@ class OnnxCall(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Opaque(Node):
-    """What another tool made of a live estimator: `model`, in ONNX, from a float64 block to one of `width` columns.
+    """What is there in ONNX alone: `model`, from dense blocks to one block of `width` float64 columns.
 
-    `run` is how it is evaluated. No plan holds it: the onnx backend writes an OnnxCall instead, all others refuse it.
+    Another tool made it of a live estimator, or an artifact holds it. `run` is how it is evaluated. No plan holds it:
+    the onnx backend writes an OnnxCall instead, all others refuse it.
     """
 
     model: bytes
     width: int
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Callable[..., np.ndarray]
 
     def check(self) -> None:
-        require(len(self.inputs) == 1 and 0 < self.width <= 2**24, "Opaque needs an input and a width")
-        x = self.inputs[0].type
-        require(x.layout == "dense" and x.dtype == "float64", "Opaque reads a dense block of float64")
+        require(self.inputs and 0 < self.width <= 2**24, "Opaque needs inputs and a width")
+        dense = all(x.type.layout == "dense" and x.type.numeric for x in self.inputs)
+        require(dense, "Opaque reads dense blocks of numbers")
 
     def infer(self) -> ValueType:
         return ValueType("float64", (Domain(),) * self.width)
 
-    def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return self.run(x)
+    def evaluate(self, *values: np.ndarray) -> np.ndarray:
+        return self.run(*values)

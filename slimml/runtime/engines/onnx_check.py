@@ -33,13 +33,13 @@ OPERATORS = {
 }
 
 # Fields of each message that may be there, by number.
-_MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import"}
-_GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
-_NODE = {1: "input", 2: "output", 4: "op_type", 5: "attribute", 7: "domain"}
+MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import"}
+GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
+NODE = {1: "input", 2: "output", 4: "op_type", 5: "attribute", 7: "domain"}
 _ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 5: "t", 8: "ints", 20: "type"}
 _TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data"}
-_PORT = {1: "name", 2: "type"}
-_OPSET = {1: "domain", 2: "version"}
+PORT = {1: "name", 2: "type"}
+OPSET = {1: "domain", 2: "version"}
 _ELEMENTS = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 _MAX_OPS = 10_000
 _MAX_FIELDS = 100_000
@@ -51,21 +51,21 @@ Field = int | memoryview
 
 def check_model(data: memoryview) -> None:
     """Raise ArtifactCorruptError unless the bytes are a model of the kind that slimml writes."""
-    model = _message(data, _MODEL)
+    model = read_message(data, MODEL)
     _require(len(model["graph"]) == 1, "an ONNX model without a graph")
     for opset in model["opset_import"]:
-        domain = _strings(_message(_bytes(opset), _OPSET)["domain"])
+        domain = as_strings(read_message(as_bytes(opset), OPSET)["domain"])
         _require(domain in ([""], [ML]), f"operators of the domain {domain}")
-    graph = _message(_bytes(model["graph"][0]), _GRAPH)
+    graph = read_message(as_bytes(model["graph"][0]), GRAPH)
     _require(0 < len(graph["node"]) <= _MAX_OPS, "an ONNX graph of an odd size")
     for port in graph["input"] + graph["output"]:
-        _strings(_message(_bytes(port), _PORT)["name"])
-    constants = dict(_tensor(_bytes(t)) for t in graph["initializer"])
+        as_strings(read_message(as_bytes(port), PORT)["name"])
+    constants = dict(read_tensor(as_bytes(t)) for t in graph["initializer"])
     produced: dict[str, dict[str, list[Field]]] = {}
     for raw in graph["node"]:
-        node = _message(_bytes(raw), _NODE)
+        node = read_message(as_bytes(raw), NODE)
         _check_node(node, produced, constants)
-        for name in _strings(node["output"]):
+        for name in as_strings(node["output"]):
             produced[name] = node
 
 
@@ -74,14 +74,14 @@ def _check_node(
     produced: dict[str, dict[str, list[Field]]],
     constants: dict[str, tuple[str, list[int], memoryview]],
 ) -> None:
-    domain, op_type = "".join(_strings(node["domain"])), "".join(_strings(node["op_type"]))
+    domain, op_type = "".join(as_strings(node["domain"])), "".join(as_strings(node["op_type"]))
     _require((domain, op_type) in OPERATORS, f"the operator {domain}.{op_type:.80}")
-    attributes = dict(_attribute(_bytes(a)) for a in node["attribute"])
+    attributes = dict(_attribute(as_bytes(a)) for a in node["attribute"])
     if op_type != "TreeEnsemble":
         return
-    reshape = produced.get("".join(_strings(node["input"])))
-    _require(reshape is not None and _strings(reshape["op_type"]) == ["Reshape"], "a forest of unknown width")
-    _, _, shape = constants.get(_strings(reshape["input"] if reshape else [])[-1], ("", [], memoryview(b"")))
+    reshape = produced.get("".join(as_strings(node["input"])))
+    _require(reshape is not None and as_strings(reshape["op_type"]) == ["Reshape"], "a forest of unknown width")
+    _, _, shape = constants.get(as_strings(reshape["input"] if reshape else [])[-1], ("", [], memoryview(b"")))
     _require(len(shape) == 16, "a forest of unknown width")
     check_ensemble(attributes, int(shape.cast("q")[1]))
 
@@ -162,36 +162,38 @@ _ENSEMBLE = {
 
 
 def _attribute(data: memoryview) -> tuple[str, object]:
-    fields = _message(data, _ATTRIBUTE)
-    name = "".join(_strings(fields["name"]))
+    fields = read_message(data, _ATTRIBUTE)
+    name = "".join(as_strings(fields["name"]))
     values = [(k, v) for k in ("f", "i", "s", "t", "ints") for v in fields[k]]
     if len(values) > 1 and all(k == "ints" and isinstance(v, int) for k, v in values):
         return name, [v for _, v in values]  # one after another, as the onnx package writes short lists
     _require(len(values) == 1, f"an attribute {name:.80} of no single value")
     kind, value = values[0]
     if kind == "t":
-        return name, _array(*_tensor(_bytes(value))[1])
+        return name, as_array(*read_tensor(as_bytes(value))[1])
     if kind == "ints" and not isinstance(value, int):
         return name, _varints(value)
     return name, value
 
 
-def _tensor(data: memoryview) -> tuple[str, tuple[str, list[int], memoryview]]:
-    fields = _message(data, _TENSOR)
+def read_tensor(data: memoryview) -> tuple[str, tuple[str, list[int], memoryview]]:
+    """A tensor's name; its element type, dimensions and data."""
+    fields = read_message(data, _TENSOR)
     dims = [d for d in fields["dims"] if isinstance(d, int)]
     _require(len(fields["data_type"]) == 1 and fields["data_type"][0] in _ELEMENTS, "a constant of an unknown type")
     _require(len(fields["raw_data"]) == 1 and len(dims) == len(fields["dims"]), "a constant without its data")
-    raw = _bytes(fields["raw_data"][0])
+    raw = as_bytes(fields["raw_data"][0])
     element = _ELEMENTS[fields["data_type"][0]]  # type: ignore[index]
     size = 1
     for d in dims:
         size *= d
     width = {"float32": 4, "uint8": 1, "int32": 4, "int64": 8, "bool": 1, "float64": 8}[element]
     _require(size * width == len(raw), "a constant of another size than its data")
-    return "".join(_strings(fields["name"])), (element, dims, raw)
+    return "".join(as_strings(fields["name"])), (element, dims, raw)
 
 
-def _array(element: str, dims: list[int], raw: memoryview) -> np.ndarray:
+def as_array(element: str, dims: list[int], raw: memoryview) -> np.ndarray:
+    """A tensor's data as an array that shares it."""
     import numpy as np
 
     return np.frombuffer(raw, dtype=element).reshape(dims)
@@ -213,7 +215,7 @@ def _varints(data: memoryview) -> np.ndarray:
     return values
 
 
-def _message(data: memoryview, known: dict[int, str]) -> dict[str, list[Field]]:
+def read_message(data: memoryview, known: dict[int, str]) -> dict[str, list[Field]]:
     """The fields of a protobuf message, by name; only those that are known."""
     found: dict[str, list[Field]] = {name: [] for name in known.values()}
     for number, value in _fields(data):
@@ -250,13 +252,15 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _bytes(field: Field) -> memoryview:
+def as_bytes(field: Field) -> memoryview:
+    """A field that holds bytes."""
     _require(isinstance(field, memoryview), "a number where a message should be")
     return field if isinstance(field, memoryview) else memoryview(b"")
 
 
-def _strings(fields: list[Field]) -> list[str]:
-    texts = [bytes(_bytes(f)) for f in fields]
+def as_strings(fields: list[Field]) -> list[str]:
+    """Fields that hold names."""
+    texts = [bytes(as_bytes(f)) for f in fields]
     _require(all(t.isascii() and len(t) < 64 for t in texts), "a name that slimml would not make up")
     return [t.decode() for t in texts]
 
