@@ -10,6 +10,8 @@ from slimml.errors import ArtifactCorruptError
 
 NUMBER, CATEGORY, TEXT = "number", "category", "text"
 KINDS = (NUMBER, CATEGORY, TEXT)
+# What the original takes a cell for that a sparse matrix does not store; or it answers no sparse rows, or otherwise.
+ZERO, MISSING, REFUSED = "zero", "missing", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,15 @@ class Column:
     `kind`      number (arrives as float64), category (any hashable value, missing allowed) or text (str)
     `dtype`     the dtype name the original was shown ("int64", "float64", "bool", "object", "str"), for documentation
     `read`      whether the compiled model reads it; an unread one may be left out with `strict=False`
+    `codes`     of a category: what the numbers 0, 1, ... stand for in rows without names (arrays, lists); None where a
+                number is a category like any other, empty where it may mean the one or the other and is refused
     """
 
     name: str
     kind: str = NUMBER
     dtype: str = "float64"
     read: bool = True
+    codes: tuple[str | int | float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,12 @@ class Schema:
     """The columns in the original's order.
 
     `named`   whether the original was fitted on named columns
-    `sparse`  whether rows may come as a sparse matrix: the original answers them as it answers the same rows dense
+    `sparse`  what stands where a sparse matrix stores nothing: zero, missing; refused where none may come
     """
 
     columns: tuple[Column, ...]
     named: bool = True
-    sparse: bool = True
+    sparse: str = ZERO
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,7 +51,7 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        columns = [{"name": c.name, "kind": c.kind, "dtype": c.dtype, "read": c.read} for c in self.columns]
+        columns = [_column_json(c) for c in self.columns]
         return {"named": self.named, "sparse": self.sparse, "columns": columns}
 
     @classmethod
@@ -56,7 +61,7 @@ class Schema:
             raise ArtifactCorruptError("the schema is not an object with a list of columns")
         if not isinstance(value.get("named"), bool):
             raise ArtifactCorruptError("the schema does not say whether its columns are named")
-        if not isinstance(value.get("sparse"), bool):
+        if value.get("sparse") not in (ZERO, MISSING, REFUSED):
             raise ArtifactCorruptError("the schema does not say whether its rows may be sparse")
         columns = tuple(_column(c) for c in value["columns"])
         if len({c.name for c in columns}) != len(columns):
@@ -64,10 +69,20 @@ class Schema:
         return cls(columns, value["named"], value["sparse"])
 
 
+def _column_json(column: Column) -> dict[str, Any]:
+    plain = {"name": column.name, "kind": column.kind, "dtype": column.dtype, "read": column.read}
+    return plain if column.codes is None else plain | {"codes": list(column.codes)}
+
+
 def _column(value: object) -> Column:
-    if not isinstance(value, Mapping) or set(value) != {"name", "kind", "dtype", "read"}:
+    if not isinstance(value, Mapping) or set(value) - {"codes"} != {"name", "kind", "dtype", "read"}:
         raise ArtifactCorruptError("a column of the schema does not have exactly name, kind, dtype, read")
     name, kind, dtype, read = value["name"], value["kind"], value["dtype"], value["read"]
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(read, bool) and kind in KINDS):
         raise ArtifactCorruptError(f"column {name!r} of the schema is malformed")
-    return Column(name, kind, dtype, read)
+    codes = value.get("codes")
+    if codes is not None and not (
+        kind == CATEGORY and isinstance(codes, list) and all(type(c) in (str, int, float) for c in codes)
+    ):
+        raise ArtifactCorruptError(f"the codes of column {name!r} of the schema are malformed")
+    return Column(name, kind, dtype, read, None if codes is None else tuple(codes))

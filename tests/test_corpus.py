@@ -20,9 +20,6 @@ _KNOWN = {
         sklearn-onnx-832 sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861
         sklearn-onnx-863 sklearn-onnx-975
     """,
-    "XGBoost takes the numbers of an array for codes; slimml looks them up among the categories, as in a frame": """
-        onnxmltools-75 tl2cgen-30 tl2cgen-41 treelite-2938
-    """,
     "neighbours by the metrics mahalanobis and seuclidean are refused": """
         hummingbird-441 hummingbird-442 hummingbird-447 hummingbird-448
     """,

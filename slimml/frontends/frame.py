@@ -11,9 +11,10 @@ from slimml.ir import domain
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
-from slimml.schema import CATEGORY, NUMBER, TEXT, Column, Schema
+from slimml.schema import CATEGORY, NUMBER, REFUSED, TEXT, ZERO, Column, Schema
 
 _Maker = Callable[[Node, list[int]], Node]
+_Codes = tuple[str | int | float, ...]
 
 
 @dataclass(slots=True)
@@ -22,7 +23,8 @@ class RawTable:
 
     `kinds` holds what the user's data showed, and then what the steps that read a column take it for; `domains` what
     the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
-    whether every step that reads raw columns computes the same on a sparse matrix.
+    what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
+    mean to each step that reads a column of categories (Column.codes; None: themselves).
     """
 
     names: tuple[str, ...]
@@ -31,7 +33,8 @@ class RawTable:
     dtypes: dict[int, str] = field(default_factory=dict)
     domains: dict[int, Domain] = field(default_factory=dict)
     nan_only: set[int] = field(default_factory=set)
-    sparse: bool = True
+    sparse: set[str] = field(default_factory=set)
+    codes: dict[int, set[_Codes | None]] = field(default_factory=dict)
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -57,8 +60,11 @@ class RawTable:
             kind = self.kinds.get(i, NUMBER)
             guess = "float64" if kind == NUMBER else "str" if i in self.nan_only else "object"
             dtype = self.dtypes.get(i, guess)
-            columns.append(Column(name, kind, dtype, i in read))
-        return Schema(tuple(columns), self.named, self.sparse)
+            codes = self.codes.get(i, set())
+            columns.append(Column(name, kind, dtype, i in read, () if len(codes) > 1 else next(iter(codes), None)))
+        # Steps that disagree leave no one reading.
+        sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
+        return Schema(tuple(columns), self.named, sparse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +105,10 @@ class Frame:
             if self.table.kinds.get(c) == CATEGORY:
                 self.table.nan_only.add(c)
 
-    def floats(self, origin: str, *, sparse: bool = False) -> Node:
-        """The columns as one float64 block. `sparse`: whether what reads it answers a sparse matrix as a dense one."""
+    def floats(self, origin: str, *, sparse: str = REFUSED) -> Node:
+        """The columns as one float64 block. `sparse`: what the reader takes a sparse matrix's empty cells for."""
         self.kinds([NUMBER] * self.width)
-        self.table.sparse &= sparse
+        self.table.sparse.add(sparse)
         return self.table.block(self.columns, NUMBER, origin)
 
     def documents(self, origin: str) -> Node:
@@ -115,9 +121,23 @@ class Frame:
         kinds = self.kinds(wanted)
         return self.by_kind(kinds, origin, lambda block, _: Cast(inputs=(block,), dtype="object", origin=origin))
 
-    def by_kind(self, kinds: Sequence[str], origin: str, make: _Maker) -> Node:
-        """`make(block, positions)` for the columns of each kind, side by side in the frame's own order."""
-        self.table.sparse = False
+    def by_kind(
+        self,
+        kinds: Sequence[str],
+        origin: str,
+        make: _Maker,
+        *,
+        sparse: str = REFUSED,
+        codes: Sequence[_Codes | None] = (),
+    ) -> Node:
+        """`make(block, positions)` for the columns of each kind, side by side in the frame's own order.
+
+        `codes`: per column, what the numbers of an array stand for where that is not themselves (Column.codes).
+        """
+        self.table.sparse.add(sparse)
+        for i, kind in enumerate(kinds):
+            if kind == CATEGORY:
+                self.table.codes.setdefault(self.columns[i], set()).add(codes[i] if codes else None)
         parts, order = [], []
         for kind in (NUMBER, CATEGORY):
             at = [i for i, k in enumerate(kinds) if (k == NUMBER) == (kind == NUMBER)]

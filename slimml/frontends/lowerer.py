@@ -21,7 +21,7 @@ from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import FillMissing, Guard
 from slimml.ir.types import distinct
 from slimml.ir.verify import verify
-from slimml.schema import CATEGORY, NUMBER
+from slimml.schema import CATEGORY, NUMBER, REFUSED, ZERO
 
 Source = Frame | Node
 Finite = Literal["all", "missing", "any"]
@@ -84,11 +84,11 @@ class Lowerer:
                 return output.nodes[0]
         raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=_WAYS_OUT)
 
-    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: bool = False) -> Node:
+    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED) -> Node:
         """x as numbers, as the original's check_array makes them: float64, dense unless `csr` is fine.
 
-        `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: the original
-        takes sparse rows too, and makes of them what it makes of the same rows dense.
+        `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: what the
+        original takes a sparse matrix's empty cells for.
         """
         names: tuple[str, ...] = ()
         if isinstance(x, Frame):
@@ -105,7 +105,8 @@ class Lowerer:
         They take sparse rows too, but for trees that learned from missing values.
         """
         names = x.names if isinstance(x, Frame) else ()
-        narrow = Cast(inputs=(self.floats(x, sparse=finite == "all"),), dtype="float32", origin=self.where)
+        sparse = ZERO if finite == "all" else REFUSED
+        narrow = Cast(inputs=(self.floats(x, sparse=sparse),), dtype="float32", origin=self.where)
         return self.guard(narrow, finite, names)
 
     def guard(self, x: Node, finite: Finite, names: tuple[str, ...] = ()) -> Node:

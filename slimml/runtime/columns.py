@@ -15,8 +15,8 @@ from slimml.runtime.containers import (
     one_row_of_frame,
     open_table,
 )
-from slimml.runtime.values import NAN, categories, category, number, numbers, text, texts
-from slimml.schema import NUMBER, TEXT, Column, Schema
+from slimml.runtime.values import NAN, categories, category, coded, number, numbers, text, texts
+from slimml.schema import MISSING, NUMBER, REFUSED, TEXT, Column, Schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,6 +93,7 @@ class RowReader:
         self._text_at = [j for j, i in enumerate(self._object_at) if columns[i].kind == TEXT]
         # Columns whose dtype has no None: a frame made of the same rows would hold NaN.
         self._nan_only = [j for j, i in enumerate(self._object_at) if columns[i].dtype in _NAN_ONLY]
+        self._codes = {j: codes for j, i in enumerate(self._object_at) if (codes := columns[i].codes) is not None}
         self._unread = [c.name for c in columns if not c.read] if strict else []
         self._numbers_by_name = _getter(self._number_names)
         self._objects_by_name = _getter(self._object_names)
@@ -117,13 +118,14 @@ class RowReader:
             return self._str(data)
         if is_pandas_frame(data) and len(data) == 1:
             return self._frame_of_one(data)
-        if not self._sparse and hasattr(data, "nnz"):
+        if self._sparse == REFUSED and hasattr(data, "nnz"):
             raise InputError(
                 "rows of a sparse matrix: of those the original would answer otherwise than of the same rows dense, or "
                 "refuse them",
                 hint="pass rows.toarray() for the answers to dense rows",
             )
-        return self._table(open_table(data, documents=self._documents))
+        absent = NAN if self._sparse == MISSING else 0.0
+        return self._table(open_table(data, documents=self._documents, absent=absent))
 
     def _dict(self, row: dict[Any, Any]) -> Rows:
         try:
@@ -159,7 +161,15 @@ class RowReader:
         if self._documents:
             return self._table(Table(len(data), 1, None, lambda i: data))
         self._check_width(len(data))
-        return self._one(self._numbers_by_place(data), self._objects_by_place(data), single=True)
+        others = self._objects_by_place(data)
+        if self._codes:
+            others = [self._decoded(j, value) for j, value in enumerate(others)]
+        return self._one(self._numbers_by_place(data), others, single=True)
+
+    def _decoded(self, j: int, value: Any, row: int | None = None) -> Any:
+        """A value of the j-th category column, of rows without names."""
+        codes = self._codes.get(j)
+        return value if codes is None else coded(value, codes, self._object_names[j], row)
 
     def _str(self, data: str | bytes) -> Rows:
         if not self._documents:
@@ -184,8 +194,10 @@ class RowReader:
     def _blocks(self, table: Table, places: Sequence[int]) -> Rows:
         floats = _number_block(table, [places[i] for i in self._number_at], self._number_names)
         objects: list[list[Any]] = []
-        for i, name in zip(self._object_at, self._object_names):
+        for j, (i, name) in enumerate(zip(self._object_at, self._object_names)):
             values = _python_values(table.column(places[i]), name)
+            if table.bare and j in self._codes:
+                values = [self._decoded(j, value, row) for row, value in enumerate(values)]
             if table.nulls and self._columns[i].dtype in _NAN_ONLY:
                 values = [NAN if value is None else value for value in values]
             objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))

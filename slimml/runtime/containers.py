@@ -25,6 +25,7 @@ class Table:
     `block`   the whole as a 2-D numpy array of bools, ints or floats, where it came as one
     `nulls`   whether None is how this container says that a value is missing; in a numpy or pandas column of objects
               it is a value of its own, as scikit-learn has it
+    `bare`    whether it is an array, a sparse matrix or a list of lists, which say nothing about their columns
     """
 
     count: int
@@ -33,10 +34,12 @@ class Table:
     column: Callable[[int], Any]
     block: Any = None
     nulls: bool = False
+    bare: bool = False
 
 
-def open_table(data: Any, *, documents: bool) -> Table:
-    """Any supported container but dicts, lists and tuples. `documents`: 1-D containers are rows of one text column.
+def open_table(data: Any, *, documents: bool, absent: float = 0.0) -> Table:
+    """Any supported container but dicts, lists and tuples. `documents`: 1-D containers are rows of one text column;
+    `absent`: what stands where a sparse matrix stores nothing.
 
     Raises InputError, in scikit-learn's words where it has some.
     """
@@ -48,7 +51,7 @@ def open_table(data: Any, *, documents: bool) -> Table:
     if library == "pyarrow" and hasattr(data, "num_columns"):
         return _arrow(data)
     if library == "scipy":
-        return _sparse(data)
+        return _sparse(data, absent)
     one_column = getattr(data, "to_pylist" if library == "pyarrow" else "to_list", None)
     if library in ("pandas", "polars", "pyarrow") and one_column is not None:
         if documents:
@@ -69,7 +72,7 @@ def from_lists(rows: Sequence[Any]) -> Table:
             raise InputError(f"row 0 is a list of values, row {i} a {type(row).__name__}", hint=_ROWS)
         if len(row) != width:
             raise InputError(f"row 0 has {width} values, row {i} has {len(row)}", hint=_ROWS)
-    return Table(len(rows), width, None, lambda i: [row[i] for row in rows], nulls=True)
+    return Table(len(rows), width, None, lambda i: [row[i] for row in rows], nulls=True, bare=True)
 
 
 def from_dicts(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> Table:
@@ -124,7 +127,7 @@ def _array(data: Any, documents: bool) -> Table:
         hint = "reshape it with array.reshape(-1, 1) if it is one column, array.reshape(1, -1) if it is one row"
         raise InputError(f"Expected 2D array, got {got} instead", hint=hint)
     block = array if array.dtype.kind in "biuf" else None
-    return Table(array.shape[0], array.shape[1], None, lambda i: array[:, i], block)
+    return Table(array.shape[0], array.shape[1], None, lambda i: array[:, i], block, bare=True)
 
 
 def _pandas(frame: Any) -> Table:
@@ -166,10 +169,15 @@ def _arrow(table: Any) -> Table:
     return Table(table.num_rows, len(names), names, column, nulls=True)
 
 
-def _sparse(matrix: Any) -> Table:
+def _sparse(matrix: Any, absent: float) -> Table:
     import numpy as np
 
     if not hasattr(matrix, "toarray") or len(matrix.shape) != 2 or matrix.dtype.kind not in "biuf":
         raise InputError(f"cannot read rows from a {type(matrix).__name__}", hint="pass a 2-D sparse matrix of numbers")
-    dense = np.asarray(matrix.toarray())
-    return Table(dense.shape[0], dense.shape[1], None, lambda i: dense[:, i], dense)
+    if absent == 0:
+        dense = np.asarray(matrix.toarray())
+    else:
+        stored = matrix.tocsr().tocoo()
+        dense = np.full(matrix.shape, absent)
+        dense[stored.row, stored.col] = stored.data
+    return Table(dense.shape[0], dense.shape[1], None, lambda i: dense[:, i], dense, bare=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -91,6 +92,21 @@ def category(value: Any, column: str, row: int | None = None) -> Any:
         what = f"a {type(value).__name__} is no category: {value!r:.80}"
         raise InputError(what, where=place(column, row), hint="pass a str, a number, a bool or None") from None
     return value
+
+
+def coded(value: Any, codes: Sequence[Any], column: str, row: int | None = None) -> Any:
+    """The category that a number of an array stands for: the one at that place, as XGBoost truncates float32; beyond
+    them an unknown one. What is no number is the category itself. Raises InputError.
+    """
+    value = category(value, column, row)
+    if not isinstance(value, (int, float)) or value != value:
+        return value
+    if not codes or math.isinf(value):
+        what = f"the number {value!r:.40} in a column of categories, in rows without names"
+        hint = "pass a DataFrame or dicts, with the categories themselves"
+        raise InputError(what, where=place(column, row), hint=hint)
+    at = int(array("f", [value])[0]) if 0 <= value < len(codes) else len(codes)
+    return codes[at] if at < len(codes) else PANDAS_NA
 
 
 def categories(values: Iterable[Any], column: str) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -16,6 +17,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -30,12 +32,18 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from slimml.artifact.manifest import Manifest
+from slimml.artifact.write import encode_artifact
 from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
 from slimml.ir.graph import Graph, evaluate
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.numeric import Multiply
+from slimml.plan.encode import encode, label_tables
+from slimml.runtime import load
+from slimml.runtime.labels import write_labels
+from slimml.runtime.predictor import Model
 from slimml.runtime.values import PANDAS_NA
 from slimml.schema import CATEGORY
 from tests.hostile import accepted, graph_answer, input_blocks, limits, original_answer, same_cells
@@ -51,6 +59,13 @@ WORDS["job"] = WORDS["job"].mask(RNG.random(200) < 0.2)
 
 def graph_of(estimator) -> Graph:
     return lower(read(pickle.dumps(estimator, 5)).root)
+
+
+def model_of(graph: Graph) -> Model:
+    outputs = [{"name": o.name, "form": o.form} for o in graph.outputs]
+    tables = write_labels(label_tables(graph))
+    manifest = Manifest(schema=graph.schema, engine="portable", exactness="bitwise", outputs=outputs, classes=tables)
+    return load(encode_artifact(manifest, encode(graph)))
 
 
 def fit(estimator, rows=X, target=LABEL):
@@ -312,6 +327,37 @@ def test_integer_categories_that_no_double_tells_apart_are_refused():
         )
         with pytest.raises(UnsupportedEstimatorError, match="beyond 2"):
             graph_of(fit(encoder, pd.DataFrame({"id": 2**53 + np.arange(5)}), None))
+
+
+def test_boosters_that_were_fitted_on_categories_take_an_array_for_codes():
+    xgboost, lightgbm = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
+    values = RNG.choice([3, 5, 9, 20], 200)
+    frame = pd.DataFrame({"c": pd.Categorical(values), "n": X[:, 0]})
+    booster = xgboost.XGBRegressor(n_estimators=5, max_depth=3, enable_categorical=True, max_cat_to_onehot=1)
+    booster.fit(frame, values * 7 % 5 + X[:, 0])
+    codes = np.column_stack([np.arange(-2, 7, 0.25), np.zeros(36)])
+    codes[0] = np.nan
+    model = model_of(graph_of(booster))
+    stored = sparse.csr_matrix((codes.ravel(), np.tile([0, 1], 36), np.arange(0, 73, 2)), shape=codes.shape)
+    stored.data[[5, 9]] = 0
+    holes = sparse.csr_matrix(codes)
+    for rows in (frame, codes, stored, holes, codes.tolist()):
+        assert (model.predict(rows) == booster.predict(rows)).all()
+    boosted = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(frame, values)
+    with pytest.raises(InputError, match="rows without names"):
+        model_of(graph_of(boosted)).predict(codes)
+
+
+def test_columns_that_steps_read_in_two_ways_are_refused_as_arrays():
+    xgboost = pytest.importorskip("xgboost")
+    frame = pd.DataFrame({"c": pd.Categorical(RNG.choice(["x", "y", "z"], 200)), "n": X[:, 0]})
+    hot = ColumnTransformer([("hot", OneHotEncoder(), ["c"])], remainder="passthrough")
+    booster = xgboost.XGBClassifier(n_estimators=2, enable_categorical=True)
+    both = fit(VotingClassifier([("l", make_pipeline(hot, LogisticRegression())), ("x", booster)]), frame)
+    model = model_of(graph_of(both))
+    assert (model.predict(frame) == both.predict(frame)).all()
+    with pytest.raises(InputError, match="rows without names"):
+        model.predict([[0, 1.0]])
 
 
 def test_table_of_booleans_is_read_as_numbers():

@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from slimml.errors import InputError
 from slimml.runtime.columns import RowReader, Rows, read_rows
 from slimml.runtime.values import NAN, PANDAS_NA
-from slimml.schema import CATEGORY, TEXT, Column, Schema
+from slimml.schema import CATEGORY, MISSING, TEXT, Column, Schema
 
 TABLE = Schema((Column("age"), Column("job", CATEGORY, "object"), Column("pay"), Column("town", CATEGORY, "object")))
 NUMBERS = Schema((Column("x0"), Column("x1")), named=False)
@@ -221,6 +222,25 @@ def test_missing_values_of_pandas_are_what_scikit_learn_sees():
     assert read_rows({"n": pd.NA, "c": pd.NA}, schema).object_list == [PANDAS_NA]
     assert math.isnan(read_rows({"n": pd.NA, "c": "x"}, schema).numbers[0, 0])
     assert pickle.loads(pickle.dumps(PANDAS_NA)) is PANDAS_NA
+
+
+def test_numbers_of_an_array_are_codes_where_the_model_takes_them_so():
+    pd = pytest.importorskip("pandas")
+    schema = Schema((Column("c", CATEGORY, codes=(3, 5)), Column("s", CATEGORY, codes=("x", "y"))), sparse=MISSING)
+    array = np.array([[0, 1], [1.9, 0], [-0.5, 7], [np.nan, 1 - 1e-12]])
+    expected = [[3, "y"], [5, "x"], [PANDAS_NA, PANDAS_NA], [NAN, "y"]]
+    for rows in (array, array.tolist()):
+        assert read_rows(rows, schema).objects.tolist() == expected
+    assert [read_rows(row, schema).object_list for row in array.tolist()] == expected
+    assert read_rows([1, "x"], schema).object_list == [5, "x"]
+    frame = pd.DataFrame({"c": pd.Categorical([5, 3]), "s": pd.Categorical(["x", "y"])})
+    for rows in (frame, frame.to_dict("records"), frame.set_axis([0, 1], axis=1)):
+        assert read_rows(rows, schema).objects.tolist() == [[5, "x"], [3, "y"]]
+    stored = sparse.csr_matrix((np.array([0.0, 1.0]), np.array([0, 1]), np.array([0, 1, 2])), shape=(2, 2))
+    assert read_rows(stored, schema).objects.tolist() == [[3, NAN], [NAN, "y"]]
+    for rows, of in ((array, Schema((Column("c", CATEGORY, codes=()), Column("n")))), ([[np.inf, 0.0]], schema)):
+        with pytest.raises(InputError, match="column 'c', row 0: the number"):
+            read_rows(rows, of)
 
 
 def test_big_integer_categories_keep_every_digit():

@@ -14,7 +14,7 @@ from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.columns import Cast
-from slimml.schema import CATEGORY, NUMBER
+from slimml.schema import CATEGORY, NUMBER, ZERO
 
 
 def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
@@ -24,10 +24,10 @@ def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
         if x.type.numeric and x.type.dtype not in ("float64", "float32"):
             # _np2d_to_np1d: an array that holds no floats becomes one of float32.
             x = Cast(inputs=(x,), dtype="float32", origin=ctx.where)
-        return ctx.floats(x, sparse=True)
+        return ctx.floats(x, sparse=ZERO)
     tables = _pandas_tables(est, model, ctx)
     if not tables:
-        return ctx.floats(x, sparse=True)
+        return ctx.floats(x, sparse=ZERO)
     of_column = dict(zip(_pandas_columns(model, len(tables), x, ctx), tables, strict=True))
     for at in of_column:
         # Only a column of this dtype is taken for categories (_data_from_pandas).
@@ -39,7 +39,9 @@ def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
             return block
         return _codes(block, [of_column[i] for i in at], ctx)
 
-    return x.by_kind([CATEGORY if i in of_column else NUMBER for i in range(x.width)], ctx.where, numbers)
+    kinds = [CATEGORY if i in of_column else NUMBER for i in range(x.width)]
+    # A frame's categories are looked up; an array's numbers are codes, which are refused.
+    return x.by_kind(kinds, ctx.where, numbers, codes=((),) * x.width)
 
 
 def _codes(block: Node, tables: list[tuple[object, ...]], ctx: Lowerer) -> Node:

@@ -11,6 +11,7 @@ from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Divide, Subtract
+from slimml.schema import ZERO
 
 
 @lowers("sklearn.decomposition._pca.PCA", "sklearn.decomposition.pca.PCA",
@@ -47,7 +48,7 @@ def truncated_svd(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 def _rows(est: Record, x: Source, ctx: Lowerer) -> Node:
     ctx.check_width(est, x)
-    return ctx.floats(x, finite="all", csr=True, sparse=True)
+    return ctx.floats(x, finite="all", csr=True, sparse=ZERO)
 
 
 def _components(est: Record, block: Node, ctx: Lowerer) -> np.ndarray:

@@ -14,6 +14,7 @@ from slimml.ir.ops.columns import Concat
 from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, Log, NormalizeRows, Sigmoid, Softmax
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Multiply
+from slimml.schema import ZERO
 
 
 # How they were fitted is of no account: all predict with LinearModel._decision_function.
@@ -71,7 +72,7 @@ def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
     """X @ coef_.T + intercept_, as LinearModel._decision_function has it."""
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True, sparse=True)
+    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
     weights = np.atleast_2d(np.asarray(est_array(est, "coef_", ctx), dtype=np.float64))
     bias = np.asarray(est_array(est, "intercept_", ctx), dtype=np.float64).ravel()
     if weights.ndim != 2 or weights.shape[1] != block.type.width or len(bias) not in (1, len(weights)):

@@ -14,6 +14,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.heads import ArgMax, Exp, LogSoftmax
 from slimml.ir.ops.models import Linear, ScaledSquares
 from slimml.ir.ops.numeric import Add, Binarize, Guard, Multiply
+from slimml.schema import ZERO
 
 # What addition leaves every number as it is with, -0.0 included.
 _NOTHING = -0.0
@@ -106,7 +107,7 @@ def _linear(
     est: Record, x: Source, weights: np.ndarray, bias: np.ndarray, ctx: Lowerer, threshold: float | None = None
 ) -> Node:
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True, sparse=True)
+    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
     if weights.shape != (len(bias), block.type.width):
         raise ctx.unsupported(f"feature_log_prob_ {weights.shape} does not fit {block.type.width} columns")
     if threshold is not None:

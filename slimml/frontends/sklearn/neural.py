@@ -16,6 +16,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.heads import ArgMax, Complement, Exp, IsPositive, Log, Sigmoid, Softmax, Tanh
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Clip, Subtract
+from slimml.schema import ZERO
 
 _ACTIVATIONS = {"logistic": Sigmoid, "tanh": Tanh, "softmax": Softmax, "exp": Exp}
 
@@ -65,7 +66,7 @@ def _above_half(out: Node, ctx: Lowerer) -> Node:
 def _forward(est: Record, x: Source, ctx: Lowerer) -> Node:
     """MLP's _forward_pass_fast."""
     ctx.check_width(est, x)
-    out = ctx.floats(x, finite="all", csr=True, sparse=True)
+    out = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
     layers = list(zip(_matrices(est, "coefs_", 2, ctx), _matrices(est, "intercepts_", 1, ctx), strict=True))
     for i, (weights, bias) in enumerate(layers):
         if weights.shape != (out.type.width, len(bias)):

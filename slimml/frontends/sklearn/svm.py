@@ -22,6 +22,7 @@ from slimml.ir.ops.heads import ArgMax, Exp, IsPositive, Tanh
 from slimml.ir.ops.kernels import MAX_CLASSES, MAX_DEGREE, PairCoupling, PairSums, PairVotes, Power, SquaredDistances
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Add, Multiply
+from slimml.schema import REFUSED, ZERO
 
 # Support vectors that were fitted on sparse rows are written out in full up to here.
 _MOST_CELLS = 1 << 26
@@ -93,7 +94,7 @@ def _kernel(est: Record, x: Source, ctx: Lowerer) -> Node:
     kernel = est.kernel
     if not isinstance(kernel, str):
         raise ctx.unsupported("a kernel that is a function of the user's own")
-    block = ctx.floats(x, finite="all", sparse=bool(est.get("_sparse")))
+    block = ctx.floats(x, finite="all", sparse=ZERO if est.get("_sparse") else REFUSED)
     if kernel == "precomputed":
         support = est_array(est, "support_", ctx).astype(np.int64)
         if support.ndim != 1 or (len(support) and not 0 <= support.min() <= support.max() < block.type.width):

@@ -28,6 +28,7 @@ from slimml.ir.ops.text import (
 )
 from slimml.ir.patterns import refusal_of_pattern
 from slimml.ir.tokens import known_encoding
+from slimml.schema import ZERO
 
 _DTYPES = ("float64", "float32", "int64", "int32", "bool")
 
@@ -64,7 +65,7 @@ def tfidf_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.feature_extraction.text.TfidfTransformer")
 def tfidf_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     ctx.check_width(est, x)
-    block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True, sparse=True)
+    block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True, sparse=ZERO)
     block = ctx.guard(block, "all")
     if block.type.layout != "csr":
         block = Concat(inputs=(block,), layout="csr", origin=ctx.where)

@@ -16,6 +16,7 @@ from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.columns import Cast, Dense
 from slimml.ir.ops.models import LinearSum
 from slimml.ir.ops.numeric import FillMissing
+from slimml.schema import MISSING
 
 _LOGIT = ("reg:logistic", "binary:logistic")
 _LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft")
@@ -68,7 +69,14 @@ def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
         pairs = zip(kinds, model.categories, strict=True)
         if any((not _are_codes(t)) if kind == "number" else t is None for kind, t in pairs):
             raise ctx.unsupported("a column of numbers where the model was trained on categories, or the reverse")
-        return x.by_kind(kinds, ctx.where, lambda block, at: _encoded(model, block, at, ctx))
+        # A frame's categories are looked up; an array's numbers are their codes.
+        return x.by_kind(
+            kinds,
+            ctx.where,
+            lambda block, at: _encoded(model, block, at, ctx),
+            sparse=MISSING,
+            codes=model.categories,
+        )
     codes = any(kind == "c" for kind in model.types)
     if codes and model.names and isinstance(x, Frame) and model.version < _FIRST_ENCODER:
         raise ctx.unsupported(
@@ -76,7 +84,7 @@ def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
         )
     if isinstance(x, Node) and x.type.layout == "csr":
         x = Dense(inputs=(x,), absent=float("nan"), origin=ctx.where)
-    return Cast(inputs=(ctx.floats(x),), dtype="float32", origin=ctx.where)
+    return Cast(inputs=(ctx.floats(x, sparse=MISSING),), dtype="float32", origin=ctx.where)
 
 
 def _are_codes(table: tuple[object, ...] | None) -> bool:
