@@ -27,6 +27,8 @@ Source = Frame | Node
 Finite = Literal["all", "missing", "any"]
 
 _LARGEST = {"float64": np.finfo(np.float64).max, "float32": float(np.finfo(np.float32).max)}
+# A few bytes can claim billions of columns, each of which gets a name.
+_MOST_COLUMNS = 1 << 22
 _WAYS_OUT = (
     "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), "
     "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
@@ -186,13 +188,22 @@ def lower(
 
 
 def input_names(record: Record) -> tuple[tuple[str, ...], bool]:
-    """The names of the raw columns, and whether the original knows them. Raises UnfittedModelError."""
+    """The names of the raw columns, and whether the original knows them.
+
+    Raises UnfittedModelError, UnsupportedEstimatorError.
+    """
     for est in _first_steps(record):
         names = est.get("feature_names_in_")
         if names is not None:
             return tuple(str(n) for n in names), True
         width = est.get("n_features_in_")
         if isinstance(width, int | np.integer):
+            if not 0 <= width <= _MOST_COLUMNS:
+                raise UnsupportedEstimatorError(
+                    f"n_features_in_ is {width}; models of up to {_MOST_COLUMNS} columns are read",
+                    where="model",
+                    hint="Each has a name in the artifact: select the columns that matter in a step before the model.",
+                )
             return tuple(f"x{i}" for i in range(int(width))), False
         if reads_documents(est.path):
             return ("x0",), False

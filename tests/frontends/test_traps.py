@@ -392,3 +392,11 @@ def test_strings_in_a_column_that_becomes_numbers_are_refused():
     np.testing.assert_allclose(found[:, 0], estimator.predict(pd.DataFrame({"n": good[:, 0]})))
     with pytest.raises(InputError, match="could not convert"):
         evaluate(graph.output("predict").nodes, {node: np.array([["x"]], dtype=object)})
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**12])
+def test_more_columns_than_memory_could_name_are_refused_at_once(count):
+    estimator = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    estimator.n_features_in_ = count
+    with pytest.raises(UnsupportedEstimatorError, match=f"n_features_in_ is {count}"):
+        lower(read(pickle.dumps(estimator)).root)

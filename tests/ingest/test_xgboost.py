@@ -116,6 +116,17 @@ def test_trees_that_contradict_themselves_are_refused(break_it, said):
         read(json.dumps(changed).encode())
 
 
+@pytest.mark.parametrize("count", ["4194305", "2147483647", "9999999999"])
+def test_more_features_than_memory_could_name_are_refused_at_once(count):
+    changed = document()
+    changed["learner"] = {**changed["learner"], "feature_names": [], "feature_types": []}
+    changed["learner"]["learner_model_param"] = {**changed["learner"]["learner_model_param"], "num_feature": count}
+    started = time.perf_counter()
+    with pytest.raises(LimitError, match=count):
+        read(json.dumps(changed).encode())
+    assert time.perf_counter() - started < 5
+
+
 def test_lengths_beyond_the_file_are_refused_before_memory_is_taken():
     data = b"{L" + struct.pack(">q", 7) + b"learner[$d#L" + struct.pack(">q", 2**40)
     with pytest.raises(CorruptInputError) as caught:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from slimml.errors import LimitError
 from slimml.ingest.record import Record
 from slimml.ingest.xgboost import legacy, text, ubjson
 from slimml.ingest.xgboost.trees import TreeArrays, bad, tree_arrays
@@ -22,6 +23,8 @@ _WRAPPERS = ("XGBModel", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFCla
 # Releases 1.0 to 1.2: the length of the binary model, the model, and then the configuration.
 _OFFSET = b"CONFIG-offset:"
 _MOST_OUTPUTS = 1 << 20
+# A file of a few bytes may claim billions of columns; each costs memory long before a tree reads it.
+_MOST_FEATURES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +126,8 @@ def _checked(document: Any, form: str) -> BoosterModel:
     learner = _part(document, "learner", dict)
     parameters = _part(learner, "learner_model_param", dict)
     features = _count(parameters, "num_feature")
+    if features > _MOST_FEATURES:
+        raise LimitError(f"{features} features, more than {_MOST_FEATURES}", where="XGBoost model")
     outputs = max(1, _count(parameters, "num_class", 0), _count(parameters, "num_target", 1))
     if outputs > _MOST_OUTPUTS:
         raise bad(f"{outputs} outputs")
