@@ -20,9 +20,6 @@ _KNOWN = {
         sklearn-onnx-832 sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861
         sklearn-onnx-863 sklearn-onnx-975
     """,
-    "neighbours by the metrics mahalanobis and seuclidean are refused": """
-        hummingbird-441 hummingbird-442 hummingbird-447 hummingbird-448
-    """,
     "score_samples of a PCA is not lowered": """
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
     """,

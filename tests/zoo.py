@@ -1027,11 +1027,19 @@ PROJECTIONS = [
 ]
 
 
+SPREADS = np.linspace(0.3, 4.0, 6)
+_MIXING = np.random.default_rng(11).normal(size=(6, 6))
+INVERSE = _MIXING @ _MIXING.T
+
 NEIGHBORS = [
     array("knn/tree", KNeighborsClassifier(), "binary"),
     array("knn/tree-words", KNeighborsClassifier(3, algorithm="kd_tree", leaf_size=5, weights="distance"), "words"),
     array("knn/ball", KNeighborsClassifier(4, algorithm="ball_tree", leaf_size=7), "three"),
     array("knn/ball-manhattan", KNeighborsClassifier(6, algorithm="ball_tree", p=1, weights="distance"), "bool"),
+    array("knn/seuclidean", KNeighborsClassifier(5, algorithm="brute", metric="seuclidean", weights="distance",
+                                                 metric_params={"V": SPREADS}), "odd"),
+    array("knn/mahalanobis", KNeighborsRegressor(5, algorithm="brute", metric="mahalanobis", weights="distance",
+                                                 metric_params={"VI": INVERSE}), "amount"),
     array("knn/cubes", KNeighborsClassifier(5, p=3, leaf_size=10), "odd"),
     array("knn/chebyshev", KNeighborsClassifier(20, metric="chebyshev", algorithm="kd_tree"), "yes/no"),
     array("knn/brute", KNeighborsClassifier(5, algorithm="brute"), "three"),

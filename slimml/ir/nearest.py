@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-METRICS = ("euclidean", "manhattan", "chebyshev", "minkowski", "cosine")
+METRICS = ("euclidean", "manhattan", "chebyshev", "minkowski", "cosine", "seuclidean", "mahalanobis")
+# Those compared by their squares.
+_SQUARED = ("euclidean", "seuclidean", "mahalanobis")
 # Nearer than this to each other, relative to their size, a tree's bounds may cut off the one and not the other.
 _NEAR_TIE = 1e-9
 _SMALL_SORT = 15
@@ -21,6 +23,7 @@ _SMALL_SORT = 15
 _BLOCK = 1 << 18
 
 Array = np.ndarray
+_NO_SCALE = np.zeros((0, 0))
 
 
 @dataclass(slots=True)
@@ -52,14 +55,21 @@ class Heap:
         return self.value, self.index
 
 
-def reduced_distances(x: Array, points: Array, metric: str, p: float) -> Array:
-    """What distances are compared by (for euclidean their squares), (n, k), added up column by column as C does."""
+def reduced_distances(x: Array, points: Array, metric: str, p: float, scale: Array) -> Array:
+    """What distances are compared by (for euclidean ones their squares), (n, k), added up column by column as C does.
+
+    `scale`: (1, width), the variances of seuclidean; (width, width), the matrix of mahalanobis.
+    """
+    if metric == "mahalanobis":
+        return _quadratic(x, points, scale)
     total = np.zeros((len(x), len(points)))
     with np.errstate(over="ignore", invalid="ignore"):
         for c in range(x.shape[1]):
             apart = x[:, c, None] - points[None, :, c]
             if metric == "euclidean":
                 total += apart * apart
+            elif metric == "seuclidean":
+                total += apart * apart / scale[0, c]
             elif metric == "manhattan":
                 total += np.abs(apart)
             elif metric == "chebyshev":
@@ -69,9 +79,22 @@ def reduced_distances(x: Array, points: Array, metric: str, p: float) -> Array:
     return total
 
 
+def _quadratic(x: Array, points: Array, matrix: Array) -> Array:
+    """(x - p).T @ matrix @ (x - p), (n, k), each sum in the order of its terms."""
+    total = np.zeros((len(x), len(points)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = [x[:, c, None] - points[None, :, c] for c in range(x.shape[1])]
+        for row, own in zip(matrix, apart, strict=True):
+            inner = np.zeros_like(total)
+            for weight, other in zip(row, apart, strict=True):
+                inner += weight * other
+            total += inner * own
+    return total
+
+
 def distances(reduced: Array, metric: str, p: float) -> Array:
     """Distances from what they are compared by."""
-    if metric == "euclidean":
+    if metric in _SQUARED:
         return np.asarray(np.sqrt(reduced))
     return np.asarray(reduced ** (1.0 / p)) if metric == "minkowski" else reduced
 
@@ -187,7 +210,7 @@ class Walk:
     def _least(self, x: Array, node: int) -> float:
         """The smallest reduced distance that a point of a node may have."""
         if len(self.bounds) == 1:
-            reduced = reduced_distances(x[None, :], self.bounds[0, node][None, :], self.metric, self.p)
+            reduced = reduced_distances(x[None, :], self.bounds[0, node][None, :], self.metric, self.p, _NO_SCALE)
             apart = float(distances(reduced, self.metric, self.p)[0, 0]) if self.metric != "minkowski" else _power(
                 float(reduced[0, 0]), 1.0 / self.p)  # fmt: skip
             return self._reduced(max(0.0, apart - float(self.radius[node])))

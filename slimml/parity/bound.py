@@ -317,10 +317,17 @@ def _neighbors(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
     if exact and incoming[0] is None:
         return None
     found, next_one = value[:, k:], _next_distance(node, inputs[0])
-    moved = 0.0 if incoming[0] is None else np.abs(_data(incoming[0])).sum(axis=1)[:, None]
+    moved = 0.0 if incoming[0] is None else _stretch(node) * np.abs(_data(incoming[0])).sum(axis=1)[:, None]
     near, far = (_distance_bound(node, inputs[0], d) + moved for d in (found, next_one))
     unsure = (near > 0) & ~(found + near + far < next_one)
     return np.concatenate([np.where(unsure, np.inf, 0.0), near], axis=1)
+
+
+def _stretch(node: Any) -> float:
+    """How much further apart two points may be than their coordinates add up to."""
+    if node.metric == "seuclidean":
+        return float(1 / np.sqrt(node.scale.min()))
+    return float(np.sqrt(np.linalg.norm(node.scale))) if node.metric == "mahalanobis" else 1.0
 
 
 def _next_distance(node: Any, x: np.ndarray) -> np.ndarray:
@@ -330,7 +337,7 @@ def _next_distance(node: Any, x: np.ndarray) -> np.ndarray:
     rows = max(1, _CELLS // len(node.points))
     parts = [np.partition(node.reduced(x[i : i + rows]), node.count, axis=1) for i in range(0, len(x), rows)]
     first = np.concatenate([p[:, node.count] for p in parts])[:, None]
-    squared = node.metric == "euclidean" or (node.metric == "minkowski" and node.method != "partition")
+    squared = node.metric == "euclidean" or (node.metric in ("minkowski", "seuclidean") and node.method != "partition")
     return np.asarray(distances(first, node.metric, node.p) if squared else first)
 
 

@@ -79,6 +79,7 @@ SPECS: dict[str, dict[str, str]] = {
         "points": F64,
         "metric": STR,
         "p": FLOAT,
+        "scale": F64,
         "method": STR,
         "count": INT,
         "order": I64,

@@ -136,6 +136,10 @@ Y = np.arange(30) % 2
         (KNeighborsClassifier(metric=_distance), "metric"),
         (KNeighborsClassifier(metric="canberra"), "canberra"),
         (KNeighborsClassifier(metric="minkowski", metric_params={"w": np.ones(3)}, algorithm="ball_tree"), "w"),
+        (
+            KNeighborsClassifier(metric="seuclidean", metric_params={"V": np.ones(3)}, algorithm="ball_tree"),
+            "seuclidean",
+        ),
         (make_pipeline(StandardScaler(), SVC(kernel=_alike)), "kernel"),
         (SVC(break_ties=True, decision_function_shape="ovo"), "break_ties"),
     ],

@@ -24,6 +24,8 @@ _METRICS = {
     **dict.fromkeys(("chebyshev", "infinity"), ("chebyshev", np.inf)),
     "cosine": ("cosine", 2.0),
 }
+# Metrics with an array of their own, and its name.
+_SCALES = {"seuclidean": "V", "mahalanobis": "VI"}
 _TREES = {"kd_tree": "KDTree", "ball_tree": "BallTree"}
 
 
@@ -92,6 +94,7 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     if isinstance(x, Node) and x.type.layout == "csr":
         raise ctx.unsupported("sparse rows")
     metric, p = _metric(est, ctx)
+    scale = _scale(est, metric, ctx)
     method = est.get("_fit_method")
     fitted = est.get("_fit_X")
     if not isinstance(fitted, np.ndarray) or fitted.ndim != 2 or fitted.dtype.kind not in "biuf":
@@ -105,15 +108,27 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
         raise ctx.unsupported(f"{count!r:.20} neighbours among {len(points)} training rows")
     tree = _no_tree()
     if method in _TREES:
+        if scale.size:
+            raise ctx.unsupported(f"the metric {metric} in a {method}")
         tree = _tree(est, method, points, ctx)
     elif method != "brute":
         raise ctx.unsupported(f"the method {method!r:.40}")
-    elif metric == "cosine" or fitted.dtype.kind != "f":
+    elif metric in ("cosine", "mahalanobis") or fitted.dtype.kind != "f":
         method = "partition"  # rows of floats and training rows of integers: ArgKmin.is_usable_for says no
     else:
         method = "expanded" if metric == "euclidean" else "direct"
+    if scale.size and scale.shape[1] != block.type.width:
+        raise ctx.unsupported(f"a metric {metric} of {scale.shape[1]} columns for {block.type.width}")
     return Neighbors(
-        inputs=(block,), points=points, metric=metric, p=p, method=method, count=int(count), origin=ctx.where, **tree
+        inputs=(block,),
+        points=points,
+        metric=metric,
+        p=p,
+        scale=scale,
+        method=method,
+        count=int(count),
+        origin=ctx.where,
+        **tree,
     )
 
 
@@ -137,9 +152,25 @@ def _metric(est: Record, ctx: Lowerer) -> tuple[str, float]:
         if not 0 < p < np.inf:
             raise ctx.unsupported(f"the minkowski metric of power {p}")
         return "minkowski", p
+    if name in _SCALES and set(given) - {"p"} == {_SCALES[name]}:
+        return name, 2.0
     if name not in _METRICS or set(given) - {"p"}:
         raise ctx.unsupported(f"the metric {name!r:.40}" + (f" with {', '.join(map(str, given))}" if given else ""))
     return _METRICS[name]
+
+
+def _scale(est: Record, metric: str, ctx: Lowerer) -> np.ndarray:
+    """The variances of seuclidean (1, width), the matrix of mahalanobis (width, width); (0, 0) for the others."""
+    if metric not in _SCALES:
+        return np.zeros((0, 0))
+    given = est.effective_metric_params_[_SCALES[metric]]
+    given = np.asarray(given, dtype=np.float64) if isinstance(given, list | np.ndarray) else np.zeros(0)
+    square = given.ndim == 2 and given.shape[0] == given.shape[1]
+    if not given.size or not np.isfinite(given).all() or (not square if metric == "mahalanobis" else given.ndim != 1):
+        raise ctx.unsupported(f"{_SCALES[metric]} of shape {given.shape}")
+    if metric == "seuclidean" and given.min() <= 0:
+        raise ctx.unsupported("variances that are not positive")
+    return np.ascontiguousarray(np.atleast_2d(given))
 
 
 def _no_tree() -> dict[str, np.ndarray]:

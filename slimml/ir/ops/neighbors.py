@@ -25,7 +25,8 @@ class Neighbors(Node):
     """The positions of the `count` points nearest to a row, nearest first, then their distances: float64 (n, 2 count).
 
     `points`   float64 (m, width)
-    `metric`   euclidean, manhattan, chebyshev, minkowski (of power `p`), cosine
+    `metric`   euclidean, manhattan, chebyshev, minkowski (of power `p`), cosine, seuclidean, mahalanobis
+    `scale`    float64: the variances of seuclidean (1, width), the matrix of mahalanobis (width, width), else (0, 0)
     `method`   which of scikit-learn's ways says how distances are rounded, and which of equally near points come first:
                direct or expanded (brute force, |x|**2 - 2 x.y + |y|**2 if expanded), both through a heap; partition
                (brute force, expanded, through numpy's partition); kd_tree, ball_tree
@@ -36,6 +37,7 @@ class Neighbors(Node):
     points: np.ndarray
     metric: str
     p: float
+    scale: np.ndarray
     method: str
     count: int
     order: np.ndarray
@@ -52,7 +54,12 @@ class Neighbors(Node):
         require(self.points.shape[1] == self.source.width > 0, "Neighbors needs a coordinate per column")
         require(self.metric in nearest.METRICS and self.method in METHODS, "Neighbors of an unknown kind")
         require(self.p > 0, "Neighbors.p is a positive power")
-        require((self.metric == "cosine") <= (self.method == "partition"), "cosines are partitioned")
+        partitioned = self.metric in ("cosine", "mahalanobis")
+        require(partitioned <= (self.method == "partition"), f"{self.metric} distances are partitioned")
+        sides = {"seuclidean": 1, "mahalanobis": self.source.width}.get(self.metric, 0)
+        shape = (sides, self.source.width if sides else 0)
+        require(self.scale.shape == shape and self.scale.dtype == np.float64, "Neighbors.scale does not fit its metric")
+        require(not sides or self.method in ("direct", "partition"), f"{self.metric} distances of a tree")
         require(self.metric == "euclidean" or self.method != "expanded", "only euclidean distances are expanded")
         require(0 < self.count <= len(self.points), "Neighbors.count is not among the points")
         self._check_tree()
@@ -93,7 +100,7 @@ class Neighbors(Node):
             return nearest.cosines(x, self.points)
         if self.metric == "euclidean" and self.method in ("expanded", "partition"):
             return nearest.expanded(x, self.points)
-        values = nearest.reduced_distances(x, self.points, self.metric, self.p)
+        values = nearest.reduced_distances(x, self.points, self.metric, self.p, self.scale)
         return nearest.distances(values, self.metric, self.p) if self.method == "partition" else values
 
     def _some(self, x: np.ndarray) -> np.ndarray:
