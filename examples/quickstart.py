@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as folder:
     result = slimml.shrink(pipeline, data=rows, out=Path(folder) / "wine.slim")
     print(result)
 
-    # What a server does. It needs neither scikit-learn nor, for one row, numpy.
+    # What a server does. It needs no scikit-learn.
     model = slimml.load(Path(folder) / "wine.slim")
     row = {name: float(value) for name, value in rows.iloc[0].items()}
     print(model.predict(row), model.predict_proba(row), model.classes_)
