@@ -47,7 +47,9 @@ def folder(tmp_path_factory) -> Path:
     codes = ColumnTransformer(
         [("job", OneHotEncoder(handle_unknown="ignore"), ["occupation"])], remainder="passthrough"
     )
-    model = make_pipeline(codes, DecisionTreeClassifier(max_depth=4, random_state=0)).fit(rows, rows["age"] > 40)
+    model = make_pipeline(codes, DecisionTreeClassifier(max_depth=4, random_state=0)).fit(
+        rows, (rows["age"] > 40) ^ (rows["occupation"] == "clerk")
+    )
     (where / "model.pkl").write_bytes(pickle.dumps(model))
     rows.head(40).to_csv(where / "rows.csv", index=False)
     done = run("-m", "slimml", "shrink", "model.pkl", "-o", "model.slim", "--backend", "portable", folder=where)
