@@ -9,6 +9,9 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from slimml.backends import BACKENDS
 from slimml.candidates import build, refusal
@@ -149,3 +152,12 @@ def test_nodes_whose_left_children_alone_are_in_order_are_put_in_preorder():
     left = np.array([1, 2, -1, -1, -1])
     order, right = preorder(left, np.array([3, 4, -1, -1, -1]), np.array([0]))
     assert order.tolist() == [0, 1, 2, 4, 3] and right.tolist() == [4, 3, 0, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"zero_as_missing": True}, {"linear_tree": True}], ids=str)
+def test_values_next_to_zero_of_sparse_rows_are_what_they_are(options):
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.choice([*_EDGES[:8], 1.0, -1.0], (600, 2)), rng.integers(0, 9, 600)])
+    spread = ColumnTransformer([("as is", "passthrough", [0, 1]), ("one", OneHotEncoder(), [2])], sparse_threshold=1.0)
+    model = make_pipeline(spread, lightgbm.LGBMRegressor(n_estimators=5, min_child_samples=2, verbose=-1, **options))
+    _agrees(model.fit(rows, np.sign(rows[:, 0]) + 0.5 * (rows[:, 1] > 0)), rows)

@@ -74,7 +74,8 @@ def _predictions(est: Record, x: Source, ctx: Lowerer) -> tuple[Node, Node]:
     if not isinstance(model, ModelText):
         raise ctx.unsupported("a Booster without a model")
     iterations = _iterations(est, ctx)
-    total = lower_trees(model, iterations, features(est, model, x, ctx), ctx)
+    sparse = isinstance(x, Node) and x.type.layout == "csr"
+    total = lower_trees(model, iterations, features(est, model, x, ctx), ctx, sparse=sparse)
     answer = total
     if model.averaged:
         count = np.full(model.outputs, float(rounds_of(model, iterations)))

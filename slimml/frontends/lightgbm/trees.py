@@ -2,7 +2,7 @@
 
 How a row walks (Tree::NumericalDecision, Tree::CategoricalDecision and the C API in front of them):
 
-    numbers      a value within kZeroThreshold of 0 is 0. By what a split takes for missing,
+    numbers      a value within kZeroThreshold of 0 is 0, but in csr rows. By what a split takes for missing,
                    none    NaN is 0
                    zero    NaN and 0 are missing
                    NaN     NaN is missing
@@ -37,15 +37,16 @@ _PLAIN, _ZERO_MISSING, _CATEGORIES = range(3)
 _MOST_WORDS = 1 << 26
 
 
-def lower_trees(model: ModelText, iterations: int, x: Node, ctx: Lowerer) -> Node:
+def lower_trees(model: ModelText, iterations: int, x: Node, ctx: Lowerer, *, sparse: bool) -> Node:
     """The sums of the first iterations' trees (of all where `iterations` is not positive), class by class.
 
-    `x` is the dense float64 block of all features.
+    `x` is the dense float64 block of all features; `sparse`: the original is handed it as csr, of which no value is
+    taken for 0 because it is near.
     """
     rounds = rounds_of(model, iterations)
     if not rounds:
         raise ctx.unsupported("a booster without trees")
-    raw, kind = _raw_trees(model.trees, rounds * model.outputs)
+    raw, kind = _raw_trees(model.trees, rounds * model.outputs, sparse)
     raw, columns = _columns_apart(raw, kind, x.type.width)
     split = x if columns is None else Select(inputs=(x,), index=columns, origin=ctx.where)
     raw, given = _ranked(model.trees, raw, kind, ctx)
@@ -56,11 +57,11 @@ def lower_trees(model: ModelText, iterations: int, x: Node, ctx: Lowerer) -> Nod
         numbered[:, :1], numbered[raw.feature < 0, 1] = raw.values, np.arange((raw.feature < 0).sum())
         raw = replace(raw, values=numbered)
         rank, trees = ranked_trees(split, raw, base=base, targets=targets, given=given, origin=ctx.where)
-        return _linear(model.trees, rank, trees, x, ctx)
+        return _linear(model.trees, rank, trees, x, ctx, 0.0 if sparse else ZERO)
     return ranked_forest(split, raw, base=base, targets=targets, given=given, origin=ctx.where)
 
 
-def _linear(text: TreeText, rank: Node, trees: Trees, x: Node, ctx: Lowerer) -> Node:
+def _linear(text: TreeText, rank: Node, trees: Trees, x: Node, ctx: Lowerer, small: float) -> Node:
     """The forest with the functions of its leaves; `trees.values` holds (value, number of the leaf)."""
     leaf = trees.values[:, 1].astype(np.int64)
     linear = np.repeat(text.linear, text.leaves)
@@ -75,7 +76,7 @@ def _linear(text: TreeText, rank: Node, trees: Trees, x: Node, ctx: Lowerer) -> 
         starts=np.cumsum(np.concatenate([[0], count[leaf]])).astype(np.int64),
         columns=text.term_feature[terms],
         weights=text.term_factor[terms],
-        small=ZERO,
+        small=small,
         origin=ctx.where,
     )
 
@@ -86,7 +87,7 @@ def rounds_of(model: ModelText, iterations: int) -> int:
     return min(iterations, rounds) if iterations > 0 else rounds
 
 
-def _raw_trees(trees: TreeText, count: int) -> tuple[RawTrees, np.ndarray]:
+def _raw_trees(trees: TreeText, count: int, sparse: bool) -> tuple[RawTrees, np.ndarray]:
     """The first `count` trees, each with its splits first and its leaves behind, and the kind of every split.
 
     `set_row` is the number of a split's set in the whole text.
@@ -119,7 +120,7 @@ def _raw_trees(trees: TreeText, count: int) -> tuple[RawTrees, np.ndarray]:
     set_row = np.where(in_set, first_set[of_split] + np.where(in_set, threshold, 0).astype(np.int64), 0)
     raw = RawTrees(
         feature=spread(trees.feature, np.int64, -1),
-        threshold=spread(_without_small(threshold), np.float64),
+        threshold=spread(threshold if sparse else _without_small(threshold), np.float64),
         left=child(trees.left),
         right=child(trees.right),
         missing_left=spread(left, bool),
@@ -188,7 +189,8 @@ def _ranked(trees: TreeText, raw: RawTrees, kind: np.ndarray, ctx: Lowerer) -> t
 def _zero_missing(thresholds: np.ndarray) -> RankedColumn:
     cuts = np.unique(np.concatenate([thresholds, [_BELOW_ZERO, ZERO]]))
     table = np.arange(len(cuts) + 1, dtype=np.int32)
-    table[np.searchsorted(cuts, ZERO)] = -1
+    # Between the two there may be cuts of csr rows.
+    table[np.searchsorted(cuts, _BELOW_ZERO) + 1 : np.searchsorted(cuts, ZERO) + 1] = -1
     return RankedColumn(cuts, table)
 
 
