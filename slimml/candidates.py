@@ -14,6 +14,7 @@ from slimml.ir.graph import Graph
 from slimml.options import ShrinkOptions
 from slimml.plan.encode import encode, label_tables
 from slimml.runtime import golden, load
+from slimml.runtime.engines import FLOAT32
 from slimml.runtime.labels import write_labels
 from slimml.runtime.predictor import Model
 
@@ -73,6 +74,8 @@ def build(
     """Compile, write and reopen. Raises MissingDependencyError where the engine's library is not installed."""
     payload = backend.compile(graph, options)
     raw: dict[str, bytes] = {**encode(payload.graph), **payload.sections}
+    if graph.float32 is not None:
+        raw |= {name + FLOAT32: data for name, data in encode(graph.float32).items()}
     sections = {name: Stored.of(data, _CODEC) for name, data in raw.items()}
     # Until it has been compared, it may claim nothing.
     written = _written(payload, sections, provenance, "approximate", {}, None)

@@ -97,7 +97,13 @@ def shrink(
         result = ShrinkResult(
             described(model, source), summary(original), [], passes, list(source.warnings), schema=final.schema
         )
-        job = _Job(final, options, checker, result, say)
+        apart32 = checker.settle_float32()
+        if apart32 is not None:
+            result.warnings.append(
+                "float32 rows are answered as the same values in float64, which the original does not do: "
+                f"{'; '.join([str(apart32.worst or ''), *apart32.notes]).strip('; ')}"
+            )
+        job = _Job(checker.final, options, checker, result, say)
         made = job.candidates(source, wanted) if writer is None else job.exported(writer)
         say("measuring", 0.8)
         _measure(made, result, checker.timing_rows, original)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from slimml.converted import Converter
-from slimml.errors import InternalError, UsageError
+from slimml.errors import InternalError, UnsupportedEstimatorError, UsageError
 from slimml.frontends.lowerer import lower
+from slimml.frontends.narrow import beside, differs, may_differ
 from slimml.ingest.live import read_live
 from slimml.ingest.names import is_harmless
 from slimml.ingest.read import Ingested, read
@@ -22,6 +23,7 @@ from slimml.parity.reference import LiveReference, NoReference, Reference
 from slimml.parity.seams import Checker
 from slimml.parity.worker import follow
 from slimml.passes import PASSES
+from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.runner import PassReport, run_passes
 from slimml.result import ReferenceReport, SourceReport
 from slimml.runtime.predictor import Model
@@ -68,7 +70,20 @@ def graphs(
         if converter is not None:
             converter.close()
     final, passes = run_passes(fresh, PASSES, options.allowed)
+    if converter is None and may_differ(fresh):
+        final = _with_float32(source, sample, fresh, final)
     return fresh, final, passes
+
+
+def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> Graph:
+    """`final` with what the model means of float32 rows beside it, where that is something else."""
+    try:
+        narrow = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains, float32=True)
+    except (MalformedGraphError, UnsupportedEstimatorError):
+        return final  # a step computes in float64 alone: float32 rows are widened
+    if not differs(fresh, narrow):
+        return final
+    return beside(final, run_passes(narrow, (DROP_DEAD_COLUMNS,))[0])
 
 
 def _may_convert(options: ShrinkOptions) -> bool:

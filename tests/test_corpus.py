@@ -10,15 +10,9 @@ from tests.shared import why_no_shared
 
 # Cases that do not hold, by the reason. One that does has to leave this table.
 _KNOWN = {
-    "the rows are float32 and the original computes in float32; slimml widens them": """
-        hummingbird-8 hummingbird-16 hummingbird-435 hummingbird-473 hummingbird-499 hummingbird-565
-        hummingbird-567 sklearn-onnx-1 sklearn-onnx-52 sklearn-onnx-58 sklearn-onnx-302 sklearn-onnx-305
-        sklearn-onnx-342 sklearn-onnx-361 sklearn-onnx-365 sklearn-onnx-369 sklearn-onnx-371 sklearn-onnx-383
-        sklearn-onnx-384 sklearn-onnx-389 sklearn-onnx-400 sklearn-onnx-405 sklearn-onnx-409 sklearn-onnx-412
-        sklearn-onnx-531 sklearn-onnx-534 sklearn-onnx-535 sklearn-onnx-553 sklearn-onnx-678 sklearn-onnx-682
-        sklearn-onnx-713 sklearn-onnx-714 sklearn-onnx-823 sklearn-onnx-825 sklearn-onnx-828 sklearn-onnx-831
-        sklearn-onnx-832 sklearn-onnx-837 sklearn-onnx-840 sklearn-onnx-856 sklearn-onnx-860 sklearn-onnx-861
-        sklearn-onnx-863 sklearn-onnx-975
+    "the rows are float32 and the original computes in float32; slimml widens them for such a model": """
+        hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-531 sklearn-onnx-553 sklearn-onnx-856
+        sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
     """,
     "score_samples of a PCA is not lowered": """
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
@@ -58,7 +52,6 @@ def test_known_cases_are_cases():
     assert set(KNOWN) <= set(CASES)
 
 
-@pytest.mark.xfail(reason="float32 rows are widened, see _KNOWN", strict=True)
 def test_95_percent_of_the_named_estimators_hold():
     # Each case that is not in the table is held to its answers above.
     named = [c for c in CASES if corpus.named(c)]

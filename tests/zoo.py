@@ -250,13 +250,16 @@ def frame(
     return ZooModel(name, build)
 
 
-def array(name: str, estimator: Any, target: str | None = None, *, missing: bool = False) -> ZooModel:
-    """Fitted on a plain array."""
+def array(
+    name: str, estimator: Any, target: str | None = None, *, missing: bool = False, float32: bool = False
+) -> ZooModel:
+    """Fitted on a plain array; `float32`: on one of float32, so that coefficients are, but asked in float64."""
 
     def build() -> tuple[Any, Any]:
         train, rows = numbers(TRAIN_ROWS, 3, missing=missing), numbers(TRY_ROWS, 4, missing=missing)
         rows[:3, 0], rows[3:6, 2] = [-1e30, 1e30, -0.0], [0.0, 1e-300, 1e6]
-        return _fitted(estimator, train, _signal(train, 5), target), rows
+        signal = _signal(train, 5)
+        return _fitted(estimator, train.astype(np.float32) if float32 else train, signal, target), rows
 
     return ZooModel(name, build)
 
@@ -555,6 +558,22 @@ SELECTED = [
 
 LINEAR = [
     array("linear/regression", LinearRegression(), "amount"),
+    # Fitted on float32: see parity/test_float32.py for what they answer to float32 rows.
+    array("float32/linear", LinearRegression(), "amount", float32=True),
+    array("float32/no-intercept", LinearRegression(fit_intercept=False), "amount", float32=True),
+    array("float32/ridge", make_pipeline(StandardScaler(), Ridge()), "two amounts", float32=True),
+    array("float32/logistic", make_pipeline(MinMaxScaler(), LogisticRegression()), "binary", float32=True),
+    array("float32/logistic-three", make_pipeline(RobustScaler(), LogisticRegression()), "words", float32=True),
+    array("float32/union", FeatureUnion(
+        [("a", StandardScaler()), ("b", MaxAbsScaler())], transformer_weights={"a": 2.5}), float32=True),
+    array("float32/imputed", make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), Ridge()), "amount",
+        missing=True, float32=True),
+    array("float32/pca", make_pipeline(StandardScaler(), PCA(2, whiten=True)), float32=True),
+    array("float32/mlp", make_pipeline(
+        StandardScaler(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=20, random_state=0)), "amount", float32=True),
+    array("float32/mlp-three", make_pipeline(
+        StandardScaler(), MLPClassifier((4,), "tanh", max_iter=20, random_state=0)), "three", float32=True),
+    array("float32/voting", VotingRegressor([("a", LinearRegression()), ("b", Ridge())]), "amount", float32=True),
     array("linear/no-intercept", LinearRegression(fit_intercept=False), "amount"),
     array("linear/two-outputs", LinearRegression(), "two amounts"),
     array("linear/column-target", LinearRegression(), "amount column"),

@@ -10,7 +10,7 @@ import numpy as np
 from slimml.ir import domain
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node
-from slimml.ir.ops.columns import Cast, Concat, Input, Select
+from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Input, Select
 from slimml.schema import CATEGORY, NUMBER, REFUSED, TEXT, ZERO, Column, Schema
 
 _Maker = Callable[[Node, list[int]], Node]
@@ -24,7 +24,7 @@ class RawTable:
     `kinds` holds what the user's data showed, and then what the steps that read a column take it for; `domains` what
     the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
-    mean to each step that reads a column of categories (Column.codes; None: themselves).
+    mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
     """
 
     names: tuple[str, ...]
@@ -35,6 +35,7 @@ class RawTable:
     nan_only: set[int] = field(default_factory=set)
     sparse: set[str] = field(default_factory=set)
     codes: dict[int, set[_Codes | None]] = field(default_factory=dict)
+    float32: bool = False
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -50,7 +51,8 @@ class RawTable:
             everything = tuple(range(len(self.names)))
             plain = {NUMBER: domain.NUMBER, CATEGORY: domain.CATEGORY, TEXT: domain.TEXT}[kind]
             known = tuple(self.domains.get(c, plain) if kind == NUMBER else plain for c in everything)
-            self._inputs[kind] = Input(kind=kind, columns=everything, domains=known if self.domains else ())
+            own = FLOAT32 if kind == NUMBER and self.float32 else kind
+            self._inputs[kind] = Input(kind=own, columns=everything, domains=known if self.domains else ())
         return Select(inputs=(self._inputs[kind],), index=np.asarray(columns, dtype=np.int64), origin=origin)
 
     def schema(self, read: set[int]) -> Schema:

@@ -17,7 +17,7 @@ from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output, rebuilt
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
-from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import FillMissing, Guard
 from slimml.ir.types import distinct
 from slimml.ir.verify import verify
@@ -49,11 +49,15 @@ Lowering = Callable[[Record, Source, "Lowerer"], Lowered]
 
 @dataclass(slots=True)
 class Lowerer:
-    """The context of a lowering: where in the pipeline we are, and what every frontend needs."""
+    """The context of a lowering: where in the pipeline we are, and what every frontend needs.
+
+    `keeps_float32`: the rows are float32, and what the original keeps in float32 stays so.
+    """
 
     path: list[str] = field(default_factory=lambda: ["model"])
     versions: list[str] = field(default_factory=list)
     fallback: Lowering | None = None
+    keeps_float32: bool = False
 
     @property
     def where(self) -> str:
@@ -86,16 +90,19 @@ class Lowerer:
                 return output.nodes[0]
         raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=_WAYS_OUT)
 
-    def floats(self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED) -> Node:
+    def floats(
+        self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED, narrow: bool = False
+    ) -> Node:
         """x as numbers, as the original's check_array makes them: float64, dense unless `csr` is fine.
 
         `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: what the
-        original takes a sparse matrix's empty cells for.
+        original takes a sparse matrix's empty cells for. `narrow`: the original keeps float32
+        (check_array(dtype=[float64, float32])); so it does where the rows are.
         """
         names: tuple[str, ...] = ()
         if isinstance(x, Frame):
             names, x = x.names, x.floats(self.where, sparse=sparse)
-        if x.type.dtype != "float64":
+        if x.type.dtype != "float64" and not (narrow and self.keeps_float32 and x.type.dtype == "float32"):
             x = Cast(inputs=(x,), dtype="float64", origin=self.where)
         if x.type.layout == "csr" and not csr:
             x = Dense(inputs=(x,), origin=self.where)
@@ -164,24 +171,26 @@ def lower(
     dtypes: Mapping[str, str] | None = None,
     domains: Mapping[str, Domain] | None = None,
     fallback: Lowering | None = None,
+    float32: bool = False,
 ) -> Graph:
     """The graph of a fitted pipeline.
 
     `kinds`, `dtypes`, `domains`: what the user's data or schema says of the columns, by name (x0, x1, ... where the
-    original knows no names). `fallback` lowers what no frontend knows. Raises UnsupportedEstimatorError,
+    original knows no names). `fallback` lowers what no frontend knows. `float32`: for number columns that are float32.
+    Raises UnsupportedEstimatorError,
     UnfittedModelError.
     """
     if not isinstance(record, Record):
         what = "nothing that could be a model" if record is None else f"a {type(record).__name__}, not a fitted model"
         raise UnsupportedEstimatorError(f"the file holds {what}", where="model", hint="Save the fitted pipeline.")
     names, named = input_names(record)
-    table = RawTable(names, named)
+    table = RawTable(names, named, float32=float32)
     position = {n: i for i, n in enumerate(names)}
     table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
     table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
     frame = Frame(table, tuple(range(len(names))), flat=takes_documents(record))
-    lowered = Lowerer(fallback=fallback).lower(record, frame)
+    lowered = Lowerer(fallback=fallback, keeps_float32=float32).lower(record, frame)
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
     return _finished(lowered, table)
@@ -249,7 +258,7 @@ def _finished(model: Model, table: RawTable) -> Graph:
     new: dict[Node, Node] = {}
     for source in graph.inputs():
         wanted = {c for n in users if n.inputs[0] is source and isinstance(n, Select) for c in n.index.tolist()}
-        _refuse_two_kinds(table, wanted, source.kind)
+        _refuse_two_kinds(table, wanted, NUMBER if source.kind == FLOAT32 else source.kind)
         keep = tuple(sorted(wanted))
         domains = tuple(source.domains[c] for c in keep) if source.domains else ()
         narrow = Input(kind=source.kind, columns=keep, domains=domains)

@@ -29,11 +29,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """What a pipeline means. `classes`: the original's classes_, one table per target (empty for a regressor)."""
+    """What a pipeline means. `classes`: the original's classes_, one table per target (empty for a regressor).
+
+    `float32`: what it means of rows whose number columns are float32, where that is something else.
+    """
 
     schema: Schema
     outputs: tuple[Output, ...]
     classes: tuple[np.ndarray, ...] = ()
+    float32: Graph | None = None
 
     def nodes(self) -> list[Node]:
         """Every node that an output needs, each after its inputs."""

@@ -235,10 +235,13 @@ def _affine(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
 
 @_rule("Linear")
 def _linear(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    x, weights = inputs[0], np.abs(node.weights)
+    x, weights = inputs[0], np.abs(node.weights.astype(np.float64))
     terms = _product(_like(x, np.abs(_data(x))), weights)
     # Another order of summation, or another kernel, may underflow where this one does not.
-    own = UNIT * (terms + np.abs(node.bias)) + _TINY * weights.shape[1]
+    unit, tiny = _unit(value)
+    reach = terms + np.abs(node.bias)
+    # Terms that can add up to more than there is may overflow in one order and not in another.
+    own = np.where(reach > np.finfo(value.dtype).max, np.inf, unit * reach + tiny * weights.shape[1])
     return own if incoming[0] is None else own + _product(incoming[0], weights)
 
 
@@ -501,7 +504,7 @@ def _squared(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
 
 @_rule("Log")
 def _log(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    own = np.where(np.isfinite(value), UNIT * np.abs(value), 0.0)
+    own = np.where(np.isfinite(value), _unit(value)[0] * np.abs(value), 0.0)
     if incoming[0] is None:
         return own
     x, bound = inputs[0], _data(incoming[0])
@@ -527,9 +530,10 @@ def _softmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
 def _normalized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     x = inputs[0]
     bound = np.zeros(x.shape) if incoming[0] is None else _data(incoming[0])
-    moved = (bound + UNIT * np.abs(x)).sum(axis=1)[:, None]
+    unit, tiny = _unit(value)
+    moved = (bound + unit * np.abs(x)).sum(axis=1)[:, None]
     total = np.abs(x.sum(axis=1))[:, None]
-    carried = (bound + np.abs(value) * moved) / (total - moved) + UNIT * np.abs(value) + _TINY
+    carried = (bound + np.abs(value) * moved) / (total - moved) + unit * np.abs(value) + tiny
     # A total inside of its own bound may be 0 on the other side, which answers a uniform row.
     unsure = np.where(bound.sum(axis=1)[:, None] > 0, 1.0, 0.0)
     return np.where(total > moved, carried, unsure)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from slimml.ir.graph import Graph
-from slimml.ir.ops.columns import Input
+from slimml.ir.ops.columns import FLOAT32, Input
 from slimml.parity import worker
-from slimml.schema import CATEGORY, NUMBER, TEXT, Schema
+from slimml.schema import CATEGORY, NUMBER, TEXT, Column, Schema
 
 # Dtypes in which a missing value is always NaN: a None that is put in comes out as NaN.
 _NAN_ONLY = ("str", "category")
@@ -21,10 +21,14 @@ _NAN_ONLY = ("str", "category")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawRows:
-    """One array per column of the schema: float64 for numbers, object for categories and texts."""
+    """One array per column of the schema: float64 for numbers, object for categories and texts.
+
+    `float32`: the numbers are handed over as float32, which holds them exactly.
+    """
 
     schema: Schema
     columns: Mapping[str, np.ndarray]
+    float32: bool = False
 
     @classmethod
     def make(cls, schema: Schema, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> RawRows:
@@ -37,11 +41,27 @@ class RawRows:
 
     def take(self, index: np.ndarray | slice) -> RawRows:
         """The rows at those positions (or where a mask is True)."""
-        return RawRows(self.schema, {name: values[index] for name, values in self.columns.items()})
+        return replace(self, columns={name: values[index] for name, values in self.columns.items()})
+
+    def as_float32(self) -> RawRows:
+        """The rows whose numbers float32 can hold, rounded to float32."""
+        with np.errstate(over="ignore"):
+            rounded = {
+                c.name: self.columns[c.name].astype(np.float32).astype(np.float64)
+                for c in self.schema.columns
+                if c.kind == NUMBER
+            }
+        kept = np.ones(len(self), dtype=bool)
+        for name, values in rounded.items():
+            kept &= ~np.isinf(values) | np.isinf(self.columns[name])
+        return replace(self, columns={**self.columns, **rounded}, float32=True).take(kept)
 
     def described(self) -> list[tuple[str, str, str, Any]]:
         """(name, kind, dtype, values) per column, as `worker` takes them."""
-        return [(c.name, c.kind, c.dtype, self._plain(c.name, c.kind)) for c in self.schema.columns]
+        return [(c.name, c.kind, self._dtype(c), self._plain(c.name, c.kind)) for c in self.schema.columns]
+
+    def _dtype(self, column: Column) -> str:
+        return worker.FLOAT32_ROWS if self.float32 and column.kind == NUMBER else column.dtype
 
     def _plain(self, name: str, kind: str) -> Any:
         values = self.columns[name]
@@ -97,7 +117,8 @@ class RawRows:
     def block(self, node: Input) -> np.ndarray:
         """The columns that an input node reads."""
         names = self.schema.names
-        out = np.empty((len(self), len(node.columns)), dtype=np.float64 if node.kind == NUMBER else object)
+        dtype = {NUMBER: np.float64, FLOAT32: np.float32}.get(node.kind, object)
+        out = np.empty((len(self), len(node.columns)), dtype=dtype)
         for i, c in enumerate(node.columns):
             out[:, i] = self.columns[names[c]]
         return out

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from slimml.errors import InputError
+from slimml.errors import InputError, InternalError
 from slimml.ir.graph import Graph, evaluate
 from slimml.parity.answers import Answers, answers_of_values, graph_answers, model_answers, one_row_answers
 from slimml.parity.asking import Asked, ask
 from slimml.parity.bound import added, bounds
-from slimml.parity.compare import Bounds, compare_outputs
+from slimml.parity.compare import Bounds, compare_outputs, merged
 from slimml.parity.inputs import Trials
 from slimml.parity.nets import Pair, check_cuts, check_witnesses, paired
 from slimml.parity.reference import Reference, ReferenceFailedError
@@ -56,6 +56,9 @@ class Checker:
         seams = [self.passes_seam, backend, whole]
         if self.frontend_seam is not None:
             seams.insert(0, self.frontend_seam)
+        if reopened is not None and reopened.float32 is not None and self.final.float32 is not None:
+            extra = {s.seam: s for s in self._float32_seams(opened)}
+            seams = [merged([s, extra[s.seam]]) if s.seam in extra else s for s in seams]
         nets = [*self.pass_nets, *self._backend_nets(reopened)]
         sentence = self.original.sentence if not self.failed else f"not compared with the original: {self.failed}"
         return ParityReport(
@@ -72,6 +75,14 @@ class Checker:
         artifact = ask(lambda rows: model_answers(opened, rows, self.outputs), self.trials.good)
         refuses = _refuses(lambda rows: model_answers(opened, rows, self.outputs), self.trials.refused)
         return self._whole_seam(opened, artifact, refuses)
+
+    def settle_float32(self) -> SeamReport | None:
+        """Give up the plan for float32 rows where the original answers those otherwise; the report that says so."""
+        report = self._float32_frontend
+        if report is None or report.verdict in ("bitwise", "rounding"):
+            return None
+        self.final = replace(self.final, float32=None)
+        return report
 
     # ------------------------------------------------------------------------------------- each side, asked once
 
@@ -111,7 +122,42 @@ class Checker:
                 self.failed = str(error)
         return found
 
+    @cached_property
+    def _float32(self) -> tuple[RawRows, Asked, Bounds]:
+        """The rows in float32, and what the graph of such rows says."""
+        rows = self.trials.good.as_float32()
+        return rows, *_evaluated(_float32_graph(self.final), rows)
+
+    @cached_property
+    def _float32_original(self) -> Asked | None:
+        if self._original is None or self.original.only is not None:
+            return None
+        try:
+            return ask(lambda part: self.original.answers(part, self.outputs), self._float32[0])
+        except ReferenceFailedError as error:
+            self.failed = str(error)
+            return None
+
     # ---------------------------------------------------------------------------------------------------- seams
+
+    @cached_property
+    def _float32_frontend(self) -> SeamReport | None:
+        """The original against the graph, of float32 rows; None where there is nothing to compare."""
+        if self.final.float32 is None or not len(self._float32[0]) or self._float32_original is None:
+            return None
+        _, mine, limits = self._float32
+        return self._seam("frontend", self._float32_original, mine, limits, "original", None)
+
+    def _float32_seams(self, opened: Any) -> list[SeamReport]:
+        rows, mine, limits = self._float32
+        if not len(rows):
+            return []
+        artifact = ask(lambda part: model_answers(opened, part, self.outputs), rows)
+        backend = self._seam("backend", mine, artifact, limits, "final", None)
+        if self._float32_frontend is None or self._float32_original is None:
+            return [backend, self._seam("whole", mine, artifact, limits, "fresh", None)]
+        whole = self._seam("whole", self._float32_original, artifact, limits, "original", None)
+        return [self._float32_frontend, backend, whole]
 
     @cached_property
     def frontend_seam(self) -> SeamReport | None:
@@ -222,6 +268,12 @@ def _evaluated(graph: Graph, rows: RawRows) -> tuple[Asked, Bounds]:
     limits.clear()
     call(rows.take(asked.accepted))
     return asked, _spread(limits[0], asked.accepted)
+
+
+def _float32_graph(graph: Graph) -> Graph:
+    if graph.float32 is None:
+        raise InternalError("there is no plan for float32 rows")
+    return graph.float32
 
 
 def _spread(limits: Bounds, accepted: np.ndarray) -> Bounds:

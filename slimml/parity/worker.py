@@ -30,6 +30,9 @@ ROW_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Arith
 
 LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
 
+# Stands for the dtype of every number column where the rows are asked in float32.
+FLOAT32_ROWS = "float32 rows"
+
 _FRAME = struct.Struct("<Q")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _NULLABLE = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
@@ -49,10 +52,11 @@ def as_frame(columns: list[tuple[str, str, str, Any]]) -> Any:
 
 
 def as_array(columns: list[tuple[str, str, str, Any]]) -> np.ndarray:
-    """A matrix of the columns: float64, or object where one of them does not hold numbers."""
+    """A matrix of the columns: float64 (float32 rows: so), or object where one of them does not hold numbers."""
     numeric = all(kind == "number" for _, kind, _, _ in columns)
+    narrow = bool(columns) and all(dtype == FLOAT32_ROWS for _, _, dtype, _ in columns)
     rows = len(columns[0][3]) if columns else 0
-    out = np.empty((rows, len(columns)), dtype=np.float64 if numeric else object)
+    out = np.empty((rows, len(columns)), dtype=(np.float32 if narrow else np.float64) if numeric else object)
     for i, (_, _, _, values) in enumerate(columns):
         out[:, i] = values
     return out
@@ -60,7 +64,8 @@ def as_array(columns: list[tuple[str, str, str, Any]]) -> np.ndarray:
 
 def _series(pd: Any, kind: str, dtype: str, values: Any) -> Any:
     if kind == "number":
-        return pd.Series(narrowed(np.asarray(values, dtype=np.float64), dtype, pd))
+        numbers = np.asarray(values, dtype=np.float64)
+        return pd.Series(numbers.astype(np.float32) if dtype == FLOAT32_ROWS else narrowed(numbers, dtype, pd))
     cells = np.empty(len(values), dtype=object)
     cells[:] = values
     present = [v for v in values if v is not None and v == v]

@@ -66,7 +66,7 @@ SPECS: dict[str, dict[str, str]] = {
     "LogEntries": {},
     "UnitRows": {"norm": STR},
     # models
-    "Linear": {"weights": F64, "bias": F64},
+    "Linear": {"weights": FLOATS, "bias": FLOATS},
     "ScaledSquares": {"centers": F64, "scales": F64},
     "LinearSum": {"weights": F32, "bias": F32},
     "Forest": {"trees": TREES},

@@ -21,7 +21,7 @@ from slimml.schema import MISSING, NUMBER, REFUSED, TEXT, Column, Schema
 if TYPE_CHECKING:
     import numpy as np
 
-    Floats = np.ndarray[Any, np.dtype[np.float64]]
+    Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
     Objects = np.ndarray[Any, np.dtype[np.object_]]
 
 
@@ -36,9 +36,10 @@ class Rows:
     `count`        how many rows
     `number_list`  with one row often: its numbers as Python floats; None where only the arrays exist
     `object_list`  likewise, its categories and texts
+    `float32`      whether the numbers came as float32 and are so here
     """
 
-    __slots__ = ("_numbers", "_objects", "count", "number_list", "object_list", "single")
+    __slots__ = ("_numbers", "_objects", "count", "float32", "number_list", "object_list", "single")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Rows:
         object_list: list[Any] | None,
         numbers: Floats | None = None,
         objects: Objects | None = None,
+        float32: bool = False,
     ) -> None:
         self.single = single
         self.count = count
@@ -55,10 +57,11 @@ class Rows:
         self.object_list = object_list
         self._numbers = numbers
         self._objects = objects
+        self.float32 = float32
 
     @property
     def numbers(self) -> Floats:
-        """float64, C-contiguous, (count, number columns read). May be the caller's own array: never write to it."""
+        """float64 or float32, C-contiguous, (count, columns read). May be the caller's own array: never write to it."""
         if self._numbers is None:
             import numpy as np
 
@@ -76,15 +79,17 @@ class Rows:
 class RowReader:
     """Reads rows for one schema; everything that does not depend on the rows is worked out once.
 
-    `strict`: columns that the compiled model does not read must be there all the same.
+    `strict`: columns that the compiled model does not read must be there all the same. `float32`: rows of an array or a
+    table whose number columns are all float32 stay so.
     """
 
-    def __init__(self, schema: Schema, *, strict: bool = True) -> None:
+    def __init__(self, schema: Schema, *, strict: bool = True, float32: bool = False) -> None:
         columns = schema.columns
         self._columns = columns
         self._named = schema.named
         self._sparse = schema.sparse
         self._strict = strict
+        self._float32 = float32
         self._documents = len(columns) == 1 and columns[0].kind == TEXT
         self._number_at = [i for i, c in enumerate(columns) if c.read and c.kind == NUMBER]
         self._object_at = [i for i, c in enumerate(columns) if c.read and c.kind != NUMBER]
@@ -181,7 +186,7 @@ class RowReader:
         table = open_table(frame, documents=False)
         places = self._match(table, by_name=self._named)
         values = one_row_of_frame(frame, categories=bool(self._object_at))
-        if values is None:
+        if values is None or (self._float32 and "float32" in map(str, frame.dtypes)):
             return self._blocks(table, places)
         floats = [values[places[i]] for i in self._number_at]
         return self._one(floats, [values[places[i]] for i in self._object_at], single=False)
@@ -192,7 +197,8 @@ class RowReader:
         return self._blocks(table, self._match(table, by_name=self._named if by_name is None else by_name))
 
     def _blocks(self, table: Table, places: Sequence[int]) -> Rows:
-        floats = _number_block(table, [places[i] for i in self._number_at], self._number_names)
+        float32 = self._float32 and self._is_float32(table, places)
+        floats = _number_block(table, [places[i] for i in self._number_at], self._number_names, float32)
         objects: list[list[Any]] = []
         for j, (i, name) in enumerate(zip(self._object_at, self._object_names)):
             values = _python_values(table.column(places[i]), name)
@@ -201,7 +207,14 @@ class RowReader:
             if table.nulls and self._columns[i].dtype in _NAN_ONLY:
                 values = [NAN if value is None else value for value in values]
             objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))
-        return Rows(False, table.count, None, None, floats, _object_block(objects, table.count))
+        return Rows(False, table.count, None, None, floats, _object_block(objects, table.count), float32)
+
+    def _is_float32(self, table: Table, places: Sequence[int]) -> bool:
+        """Whether every number column is float32, those too that the model does not read but the original does."""
+        if table.block is not None:
+            return str(table.block.dtype) == "float32"
+        at = [places[i] for i, c in enumerate(self._columns) if c.kind == NUMBER and places[i] >= 0]
+        return bool(at) and all(str(getattr(table.column(i), "dtype", "")) == "float32" for i in at)
 
     def _match(self, table: Table, *, by_name: bool) -> Sequence[int]:
         """For each column of the schema its place in the table, -1 for an unread one that is not there."""
@@ -243,13 +256,15 @@ def _getter(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
     return lambda row: tuple([row[key] for key in keys])
 
 
-def _number_block(table: Table, places: list[int], names: list[str]) -> Floats:
+def _number_block(table: Table, places: list[int], names: list[str], float32: bool = False) -> Floats:
     import numpy as np
 
+    dtype: Any = np.float32 if float32 else np.float64
     if table.block is not None:
         whole = places == list(range(table.width))
-        return np.ascontiguousarray(table.block if whole else table.block[:, places], dtype=np.float64)
-    block = np.empty((table.count, len(places)))
+        given: Floats = np.ascontiguousarray(table.block if whole else table.block[:, places], dtype=dtype)
+        return given
+    block: Floats = np.empty((table.count, len(places)), dtype=dtype)
     for j, (place, name) in enumerate(zip(places, names)):
         values = table.column(place)
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":

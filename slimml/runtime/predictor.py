@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from slimml.artifact.manifest import Manifest
 from slimml.artifact.read import Artifact, read_artifact
 from slimml.errors import ArtifactCorruptError
 from slimml.runtime.columns import RowReader, Rows
-from slimml.runtime.engines import open_engine
+from slimml.runtime.engines import open_engine, open_float32
 from slimml.schema import NUMBER, Schema
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ class Model:
         self._artifact = artifact
         self._threads = threads
         self._strict = strict
-        self._reader = RowReader(artifact.manifest.schema, strict=strict)
         self._engine = open_engine(artifact, threads)
+        self._float32 = open_float32(artifact, self._engine, threads)
+        self._reader = RowReader(artifact.manifest.schema, strict=strict, float32=self._float32 is not None)
         self._outputs: dict[str, Output] = {o.name: o for o in self._engine.graph.outputs}
-        self._blocks = self._block_plan()
+        self._outputs32 = {o.name: o for o in self._float32.graph.outputs} if self._float32 else {}
+        self._blocks = self._block_plan(self._engine.graph, NUMBER)
+        self._blocks32 = self._block_plan(self._float32.graph, "float32") if self._float32 else []
         for name in self._outputs:
             setattr(self, name, partial(self._answer, name))
 
@@ -54,8 +58,8 @@ class Model:
 
     @property
     def graph(self) -> Graph:
-        """The plan that the artifact runs, as a graph."""
-        return self._engine.graph
+        """The plan that the artifact runs, as a graph; `float32` is that of float32 rows, where there is one."""
+        return self._engine.graph if self._float32 is None else replace(self._engine.graph, float32=self._float32.graph)
 
     def check(self) -> None:
         """Check and decode every section of the artifact, also those not needed yet. Raises ArtifactCorruptError."""
@@ -88,34 +92,41 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (bytes(self._artifact.data), self._threads, self._strict)
 
-    def _block_plan(self) -> list[tuple[str, bool, list[int] | None]]:
-        """For each input kind: whether it reads the number block, and which columns of the block (None: all)."""
+    def _block_plan(self, graph: Graph, numeric: str) -> list[tuple[str, bool, list[int] | None]]:
+        """For each input kind: whether it reads the number block, and which columns of the block (None: all).
+
+        `numeric`: the kind of input that a plan reads numbers as.
+        """
         columns = self.schema.columns
         numbers = [i for i, c in enumerate(columns) if c.read and c.kind == NUMBER]
         others = [i for i, c in enumerate(columns) if c.read and c.kind != NUMBER]
         plan: list[tuple[str, bool, list[int] | None]] = []
-        for source in self._engine.graph.inputs():
-            block = numbers if source.kind == NUMBER else others
-            if not set(source.columns) <= set(block):
+        for source in graph.inputs():
+            block = numbers if source.kind == numeric else others
+            if not set(source.columns) <= set(block) or source.kind in {NUMBER, "float32"} - {numeric}:
                 raise ArtifactCorruptError("the plan reads a column as another kind than the schema says")
             at = [block.index(c) for c in source.columns]
-            plan.append((source.kind, source.kind == NUMBER, None if at == list(range(len(block))) else at))
+            plan.append((source.kind, source.kind == numeric, None if at == list(range(len(block))) else at))
         return plan
 
     def _answer(self, name: str, X: Any) -> Any:
         rows = self._reader.read(X)
-        values = self._engine.run(name, self._input_blocks(rows))
+        if rows.float32 and self._float32 is not None:
+            values = self._float32.run(name, _input_blocks(self._blocks32, rows))
+            return _several(self._outputs32[name], values)
+        values = self._engine.run(name, _input_blocks(self._blocks, rows))
         output = self._outputs[name]
         if rows.single:
             return _single(output, values)
         return _several(output, values)
 
-    def _input_blocks(self, rows: Rows) -> dict[str, np.ndarray]:
-        blocks = {}
-        for kind, number, at in self._blocks:
-            block = rows.numbers if number else rows.objects
-            blocks[kind] = block if at is None else block[:, at]
-        return blocks
+
+def _input_blocks(plan: list[tuple[str, bool, list[int] | None]], rows: Rows) -> dict[str, np.ndarray]:
+    blocks = {}
+    for kind, number, at in plan:
+        block = rows.numbers if number else rows.objects
+        blocks[kind] = block if at is None else block[:, at]
+    return blocks
 
 
 def _reopened(data: bytes, threads: int | None, strict: bool) -> Model:

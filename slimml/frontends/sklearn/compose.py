@@ -145,8 +145,8 @@ def _resolved(columns: Any, x: Source, ctx: Lowerer) -> Any:
 def _weighted(block: Node, weight: Any, ctx: Lowerer) -> Node:
     if weight is None:
         return block
-    numbers = ctx.floats(block, csr=True)
-    value = np.full(numbers.type.width, float(weight))
+    numbers = ctx.floats(block, csr=True, narrow=True)
+    value = np.full(numbers.type.width, float(weight), dtype=numbers.type.dtype)
     return Multiply(inputs=(numbers,), value=value, origin=ctx.where)
 
 

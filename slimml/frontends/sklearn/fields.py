@@ -8,6 +8,7 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowerer
 from slimml.ingest.record import Record, Symbol
+from slimml.ir.node import Node
 
 
 def vector(est: Record, name: str, ctx: Lowerer, width: int | None = None) -> np.ndarray:
@@ -16,6 +17,17 @@ def vector(est: Record, name: str, ctx: Lowerer, width: int | None = None) -> np
     if value.ndim != 1 or (width is not None and len(value) != width):
         raise ctx.unsupported(f"{est.name}.{name} has shape {value.shape}, expected ({width},)")
     return value
+
+
+def floats_of(est: Record, name: str, block: Node, ctx: Lowerer) -> np.ndarray:
+    """A fitted attribute in float64, or in float32 where it is so and meets a float32 block.
+
+    A Python number takes the block's dtype, as numpy has it.
+    """
+    value = est_array(est, name, ctx)
+    weak = isinstance(getattr(est, name), int | float) and not isinstance(getattr(est, name), np.generic)
+    narrow = block.type.dtype == "float32" and (weak or value.dtype == np.float32)
+    return value.astype(np.float32 if narrow else np.float64)
 
 
 def est_array(est: Record, name: str, ctx: Lowerer) -> np.ndarray:

@@ -40,7 +40,7 @@ def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: object, ctx: Lowerer) -> Node:
     nan = isinstance(sentinel, float) and sentinel != sentinel
     if not _is_object(est, statistics):
-        return ctx.floats(x, finite="missing" if nan else "all")
+        return ctx.floats(x, finite="missing" if nan else "all", narrow=True)
     if is_missing_symbol(est.missing_values):
         raise ctx.unsupported("missing_values=pandas.NA on a column that does not hold numbers is not handled")
     if isinstance(x, Frame):

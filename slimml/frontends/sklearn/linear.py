@@ -6,13 +6,13 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers, moved
-from slimml.frontends.sklearn.fields import est_array, labels
+from slimml.frontends.sklearn.arithmetic import product
+from slimml.frontends.sklearn.fields import est_array, floats_of, labels
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat
 from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, Log, NormalizeRows, Sigmoid, Softmax
-from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Multiply
 from slimml.schema import ZERO
 
@@ -72,15 +72,14 @@ def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
     """X @ coef_.T + intercept_, as LinearModel._decision_function has it."""
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
-    weights = np.atleast_2d(np.asarray(est_array(est, "coef_", ctx), dtype=np.float64))
-    bias = np.asarray(est_array(est, "intercept_", ctx), dtype=np.float64).ravel()
+    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO, narrow=True)
+    weights = np.atleast_2d(floats_of(est, "coef_", block, ctx))
+    bias = floats_of(est, "intercept_", block, ctx).ravel()
     if weights.ndim != 2 or weights.shape[1] != block.type.width or len(bias) not in (1, len(weights)):
         raise ctx.unsupported(
             f"coef_ {weights.shape} and intercept_ {bias.shape} do not fit {block.type.width} columns"
         )
-    bias = np.broadcast_to(bias, (len(weights),)).copy()
-    return Linear(inputs=(block,), weights=np.ascontiguousarray(weights), bias=bias, origin=ctx.where)
+    return product(block, weights, np.broadcast_to(bias, (len(weights),)).copy(), ctx)
 
 
 def classifier(
@@ -115,5 +114,5 @@ def _one_vs_rest(est: Record, classes: int, ctx: Lowerer) -> bool:
 
 
 def _both_signs(decision: Node, ctx: Lowerer) -> Node:
-    negative = Multiply(inputs=(decision,), value=np.array([-1.0]), origin=ctx.where)
+    negative = Multiply(inputs=(decision,), value=np.array([-1.0], dtype=decision.type.dtype), origin=ctx.where)
     return Concat(inputs=(negative, decision), origin=ctx.where)

@@ -53,7 +53,7 @@ def _probability(est: Record, decision: Node, ctx: Lowerer) -> Node | None:
     if loss != "modified_huber":
         chance: Node = Sigmoid(inputs=(decision,), origin=ctx.where)
     else:
-        ones = np.ones(decision.type.width)
+        ones = np.ones(decision.type.width, dtype=decision.type.dtype)
         clipped = Clip(inputs=(decision,), low=-1.0, high=1.0, origin=ctx.where)
         raised = Add(inputs=(clipped,), value=ones, origin=ctx.where)
         chance = Divide(inputs=(raised,), value=2 * ones, origin=ctx.where)

@@ -8,13 +8,13 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
+from slimml.frontends.sklearn.arithmetic import product
 from slimml.frontends.sklearn.fields import labels
 from slimml.frontends.sklearn.linear import classifier
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.heads import ArgMax, Complement, Exp, IsPositive, Log, Sigmoid, Softmax, Tanh
-from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Clip, Subtract
 from slimml.schema import ZERO
 
@@ -59,19 +59,19 @@ def _multilabel(out: Node, classes: np.ndarray, ctx: Lowerer) -> Model:
 
 def _above_half(out: Node, ctx: Lowerer) -> Node:
     """out > 0.5: what is taken away is exact near 0.5 and keeps the sign elsewhere."""
-    half = Subtract(inputs=(out,), value=np.full(out.type.width, 0.5), origin=ctx.where)
+    half = Subtract(inputs=(out,), value=np.full(out.type.width, 0.5, dtype=out.type.dtype), origin=ctx.where)
     return IsPositive(inputs=(half,), origin=ctx.where)
 
 
 def _forward(est: Record, x: Source, ctx: Lowerer) -> Node:
     """MLP's _forward_pass_fast."""
     ctx.check_width(est, x)
-    out = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
+    out = ctx.floats(x, finite="all", csr=True, sparse=ZERO, narrow=True)
     layers = list(zip(_matrices(est, "coefs_", 2, ctx), _matrices(est, "intercepts_", 1, ctx), strict=True))
     for i, (weights, bias) in enumerate(layers):
         if weights.shape != (out.type.width, len(bias)):
             raise ctx.unsupported(f"layer {i} has weights {weights.shape} for {out.type.width} columns")
-        out = Linear(inputs=(out,), weights=np.ascontiguousarray(weights.T), bias=bias, origin=ctx.where)
+        out = product(out, weights.T, bias, ctx)
         out = _activated(out, est.out_activation_ if i == len(layers) - 1 else est.activation, ctx)
     return out
 
@@ -83,7 +83,7 @@ def _matrices(est: Record, name: str, ndim: int, ctx: Lowerer) -> list[np.ndarra
         raise ctx.unsupported(f"{est.name}.{name} is no list of arrays of {ndim} dimensions")
     if len(arrays) != int(est.n_layers_) - 1:
         raise ctx.unsupported(f"{est.name}.{name} has {len(arrays)} arrays for {est.n_layers_} layers")
-    return [a.astype(np.float64) for a in arrays]
+    return [a.astype(np.float32 if ctx.keeps_float32 and a.dtype == np.float32 else np.float64) for a in arrays]
 
 
 def _activated(x: Node, name: Any, ctx: Lowerer) -> Node:

@@ -6,7 +6,8 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
 from slimml.frontends.registry import lowers
-from slimml.frontends.sklearn.fields import vector
+from slimml.frontends.sklearn.arithmetic import in_place
+from slimml.frontends.sklearn.fields import floats_of, vector
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.numeric import Add, Clip, Divide, Multiply, Subtract
@@ -16,9 +17,9 @@ from slimml.ir.ops.numeric import Add, Clip, Divide, Multiply, Subtract
 def standard_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     block = _numbers(est, x, ctx)
     if est.with_mean:
-        block = _centred(block, vector(est, "mean_", ctx, block.type.width), ctx)
+        block = _centred(block, _fitted(est, "mean_", block, ctx), ctx)
     if est.with_std and est.scale_ is not None:
-        block = _divided(block, vector(est, "scale_", ctx, block.type.width), ctx)
+        block = _divided(block, _fitted(est, "scale_", block, ctx), ctx)
     return block
 
 
@@ -26,16 +27,16 @@ def standard_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def robust_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     block = _numbers(est, x, ctx)
     if est.with_centering:
-        block = _centred(block, vector(est, "center_", ctx, block.type.width), ctx)
+        block = _centred(block, _fitted(est, "center_", block, ctx), ctx)
     if est.with_scaling:
-        block = _divided(block, vector(est, "scale_", ctx, block.type.width), ctx)
+        block = _divided(block, _fitted(est, "scale_", block, ctx), ctx)
     return block
 
 
 @lowers("sklearn.preprocessing._data.MaxAbsScaler", "sklearn.preprocessing.data.MaxAbsScaler")
 def max_abs_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     block = _numbers(est, x, ctx)
-    block = _divided(block, vector(est, "scale_", ctx, block.type.width), ctx)
+    block = _divided(block, _fitted(est, "scale_", block, ctx), ctx)
     if est.get("clip"):  # since 1.8
         block = Clip(inputs=(block,), low=-1.0, high=1.0, origin=ctx.where)
     return block
@@ -44,10 +45,10 @@ def max_abs_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.preprocessing._data.MinMaxScaler", "sklearn.preprocessing.data.MinMaxScaler")
 def min_max_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="missing")  # refuses csr in the original, so a csr block never comes in
-    width = block.type.width
-    block = Multiply(inputs=(block,), value=vector(est, "scale_", ctx, width), origin=ctx.where)
-    block = Add(inputs=(block,), value=vector(est, "min_", ctx, width), origin=ctx.where)
+    # Refuses csr in the original, so a csr block never comes in.
+    block = ctx.floats(x, finite="missing", narrow=True)
+    block = in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
+    block = in_place(Add, block, _fitted(est, "min_", block, ctx), ctx)
     if est.get("clip"):
         low, high = est.feature_range
         block = Clip(inputs=(block,), low=float(low), high=float(high), origin=ctx.where)
@@ -56,13 +57,21 @@ def min_max_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 def _numbers(est: Record, x: Source, ctx: Lowerer) -> Node:
     ctx.check_width(est, x)
-    return ctx.floats(x, finite="missing", csr=True)
+    return ctx.floats(x, finite="missing", csr=True, narrow=True)
+
+
+def _fitted(est: Record, name: str, block: Node, ctx: Lowerer) -> np.ndarray:
+    vector(est, name, ctx, block.type.width)
+    value = floats_of(est, name, block, ctx)
+    # Since 1.8 this one alone casts what it was fitted to before it computes.
+    early = est.name == "StandardScaler" and ctx.version >= (1, 8) and block.type.layout == "dense"
+    return value.astype(block.type.dtype) if early else value
 
 
 def _centred(block: Node, mean: np.ndarray, ctx: Lowerer) -> Node:
     if block.type.layout == "csr":
         raise ctx.unsupported("the original does not centre sparse input")
-    return Subtract(inputs=(block,), value=mean, origin=ctx.where)
+    return in_place(Subtract, block, mean, ctx)
 
 
 def _divided(block: Node, scale: np.ndarray, ctx: Lowerer) -> Node:
@@ -70,5 +79,5 @@ def _divided(block: Node, scale: np.ndarray, ctx: Lowerer) -> Node:
         # On sparse input the original multiplies by the reciprocal (sparsefuncs.inplace_column_scale), which rounds
         # differently in about a third of all cells.
         with np.errstate(divide="ignore"):
-            return Multiply(inputs=(block,), value=1.0 / scale, origin=ctx.where)
-    return Divide(inputs=(block,), value=scale, origin=ctx.where)
+            return in_place(Multiply, block, 1.0 / scale, ctx)
+    return in_place(Divide, block, scale, ctx)

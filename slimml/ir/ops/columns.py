@@ -17,8 +17,11 @@ from slimml.ir.types import DTYPES, DType, Layout, ValueType, each, promoted
 # Types list a domain per column, so a plan that doubles its width node by node would need all memory there is.
 _MAX_WIDTH = 1 << 24
 
+# Number columns whose rows arrived as float32, which the original then computes in.
+FLOAT32 = "float32"
 _KINDS: dict[str, tuple[DType, Domain]] = {
     "number": ("float64", NUMBER),
+    FLOAT32: ("float32", NUMBER),
     "category": ("object", CATEGORY),
     "text": ("object", TEXT),
 }
@@ -26,7 +29,7 @@ _KINDS: dict[str, tuple[DType, Domain]] = {
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Input(Node):
-    """The raw columns of one kind, by their positions in the schema: float64 numbers, or objects.
+    """The raw columns of one kind, by their positions in the schema: numbers (float64, or float32), or objects.
 
     `domains` narrows what the user declared; empty means nothing is known.
     """

@@ -68,9 +68,6 @@ class Exp(_Elementwise):
 class Log(_Elementwise):
     """y = log(x); log(0) is -inf"""
 
-    def _dtypes(self) -> tuple[str, ...]:
-        return ("float64",)
-
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log(x))
@@ -153,17 +150,14 @@ class LogSoftmax(_Elementwise):
 class NormalizeRows(_Elementwise):
     """y = x / sum(x) over the columns; a row of zeros becomes uniform"""
 
-    def _dtypes(self) -> tuple[str, ...]:
-        return ("float64",)
-
     def infer(self) -> ValueType:
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         total = x.sum(axis=1)
         empty = total == 0
-        share = np.where(empty[:, None], 1.0, x)
-        return np.asarray(share / np.where(empty, float(x.shape[1]), total)[:, None])
+        share = np.where(empty[:, None], x.dtype.type(1), x)
+        return np.asarray(share / np.where(empty, x.dtype.type(x.shape[1]), total)[:, None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

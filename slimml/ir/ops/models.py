@@ -21,20 +21,21 @@ _TERMS = 1 << 20
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Linear(Node):
-    """y = x @ weights.T + bias; weights float64 (k, width), bias float64 (k,)"""
+    """y = x @ weights.T + bias; weights (k, width) and bias (k,), both in the dtype of x: float64 or float32"""
 
     weights: np.ndarray
     bias: np.ndarray
 
     def check(self) -> None:
         require_inputs(self, 1, layouts=("dense", "csr"))
-        require(self.source.dtype == "float64", f"Linear takes float64, got {self.source}")
-        require(self.weights.ndim == 2 and self.weights.dtype == np.float64, "Linear.weights is a float64 matrix")
+        dtype = self.source.dtype
+        require(dtype in ("float64", "float32"), f"Linear takes floats, got {self.source}")
+        require(self.weights.ndim == 2 and self.weights.dtype == dtype, f"Linear.weights is a matrix of {dtype}")
         require(self.weights.shape[1] == self.source.width, "Linear needs a weight per column")
-        require(self.bias.shape == self.weights.shape[:1] and self.bias.dtype == np.float64, "Linear.bias is float64")
+        require(self.bias.shape == self.weights.shape[:1] and self.bias.dtype == dtype, f"Linear.bias is {dtype}")
 
     def infer(self) -> ValueType:
-        return ValueType("float64", (_RESULT,) * len(self.bias))
+        return ValueType(self.source.dtype, (_RESULT,) * len(self.bias))
 
     def evaluate(self, x: Value) -> np.ndarray:
         if isinstance(x, Csr):

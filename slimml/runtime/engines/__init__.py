@@ -10,6 +10,25 @@ from slimml.errors import ArtifactCorruptError
 if TYPE_CHECKING:
     from slimml.runtime.engines.portable import PortableEngine
 
+# What the names of the sections of a plan end with that is for rows whose numbers are float32.
+FLOAT32 = "32"
+
+
+def open_float32(artifact: Artifact, beside: PortableEngine, threads: int | None) -> PortableEngine | None:
+    """The engine for float32 rows, or None where the artifact has no plan for them. Raises ArtifactCorruptError."""
+    if not any(s.name == "plan" + FLOAT32 for s in artifact.manifest.sections):
+        return None
+    from slimml.runtime.engines.portable import PortableEngine
+
+    engine = PortableEngine(artifact, threads, FLOAT32)
+    if _answers(engine) != _answers(beside):
+        raise ArtifactCorruptError("the plan for float32 rows does not answer what the other one does")
+    return engine
+
+
+def _answers(engine: PortableEngine) -> list[tuple[object, ...]]:
+    return [(o.name, o.form, len(o.nodes), len(o.labels)) for o in engine.graph.outputs]
+
 
 def open_engine(artifact: Artifact, threads: int | None) -> PortableEngine:
     """The engine of an opened artifact. Raises ArtifactCorruptError, MissingDependencyError."""

@@ -21,12 +21,15 @@ Step = tuple[int, Callable[..., Any], tuple[int, ...]]
 
 
 class PortableEngine:
-    """Runs a plan's nodes in order. Other engines override `kernel` for the nodes that they run themselves."""
+    """Runs a plan's nodes in order. Other engines override `kernel` for the nodes that they run themselves.
 
-    def __init__(self, artifact: Artifact, threads: int | None) -> None:
+    `sections`: what the names of the plan's sections end with.
+    """
+
+    def __init__(self, artifact: Artifact, threads: int | None, sections: str = "") -> None:
         self.threads = threads
         self._artifact = artifact
-        plan = decode(artifact.section("plan"), artifact.section("tensors"), artifact.section("forest"))
+        plan = decode(*(artifact.section(name + sections) for name in ("plan", "tensors", "forest")))
         self.graph = _bound(plan, artifact)
         nodes = self.graph.nodes()
         self._position = {node: i for i, node in enumerate(nodes)}
