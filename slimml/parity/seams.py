@@ -56,7 +56,7 @@ class Checker:
         seams = [self.passes_seam, backend, whole]
         if self.frontend_seam is not None:
             seams.insert(0, self.frontend_seam)
-        if reopened is not None and reopened.float32 is not None and self.final.float32 is not None:
+        if reopened is not None and self._same_float32(reopened):
             extra = {s.seam: s for s in self._float32_seams(opened)}
             seams = [merged([s, extra[s.seam]]) if s.seam in extra else s for s in seams]
         nets = [*self.pass_nets, *self._backend_nets(reopened)]
@@ -75,6 +75,15 @@ class Checker:
         artifact = ask(lambda rows: model_answers(opened, rows, self.outputs), self.trials.good)
         refuses = _refuses(lambda rows: model_answers(opened, rows, self.outputs), self.trials.refused)
         return self._whole_seam(opened, artifact, refuses)
+
+    def _same_float32(self, reopened: Graph) -> bool:
+        """Whether both have a plan for float32 rows, and take the same rows for such.
+
+        What a frame of float32 is depends on which columns are numbers: an artifact made without data may take an
+        unread column for one that the data show to be none.
+        """
+        kinds = [[c.kind for c in graph.schema.columns] for graph in (reopened, self.final)]
+        return reopened.float32 is not None and self.final.float32 is not None and kinds[0] == kinds[1]
 
     def settle_float32(self) -> SeamReport | None:
         """Give up the plan for float32 rows where the original answers those otherwise; the report that says so."""
