@@ -1,10 +1,13 @@
 """Which function lowers which class, by exact name.
 
-A subclass may override `predict`, so a name that is not registered is refused, whatever it derives from.
+A subclass may override `predict`, so a name that is not registered is refused, whatever it derives from. The first
+paragraph of a lowering's docstring is what the page of supported estimators says of its classes: what of them is
+supported, and what is refused.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -83,3 +86,14 @@ def registered() -> list[str]:
     """Every registered class."""
     lowering("")
     return sorted(_LOWERINGS)
+
+
+def documentation(path: str) -> str:
+    """What the page of supported estimators says of a registered class, on one line; "" where that is nothing."""
+    paragraph, *_ = (inspect.getdoc(_LOWERINGS[path]) or "").split("\n\n")
+    return " ".join(paragraph.split())
+
+
+def own(path: str) -> bool:
+    """Whether a registered class is lowered by slimml itself, not by code of the user's."""
+    return _LOWERINGS[path].__module__.startswith("slimml.frontends.")

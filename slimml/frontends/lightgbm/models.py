@@ -27,18 +27,21 @@ _MULTICLASS = ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova"
 
 @lowers("lightgbm.basic.Booster")
 def booster(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every boosting type, linear trees, categories; from text files and from pickles."""
     _, answer = _predictions(est, x, ctx)
     return Model((_answer("predict", answer),))
 
 
 @lowers("lightgbm.sklearn.LGBMRegressor", "lightgbm.sklearn.LGBMRanker", "lightgbm.sklearn.LGBMModel")
 def regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every objective, early stopping, linear trees, categories."""
     _refuse_options(est, ctx)
     return booster(_booster(est, ctx), x, ctx)
 
 
 @lowers("lightgbm.sklearn.LGBMClassifier")
 def classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Two and more classes, early stopping, linear trees, categories."""
     _refuse_options(est, ctx)
     classes = labels(est._classes, ctx)
     total, answer = _predictions(_booster(est, ctx), x, ctx)

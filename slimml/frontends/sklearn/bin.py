@@ -14,6 +14,7 @@ from slimml.ir.ops.ranks import Rank
 
 @lowers("sklearn.preprocessing._discretization.KBinsDiscretizer")
 def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every encoding and strategy, as the fitted edges say."""
     if ctx.version < (1, 1):  # before, a value near an edge fell into the bin beyond it
         raise ctx.unsupported("KBinsDiscretizer of a release before 1.1 is not handled")
     if est.get("dtype") is not None:
@@ -45,6 +46,7 @@ def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(*moved("sklearn.preprocessing._data", "Binarizer"))
 def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Dense rows."""
     ctx.check_width(est, x)
     block = ctx.floats(x, finite="all", csr=True)
     if block.type.layout == "csr":

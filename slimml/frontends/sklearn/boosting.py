@@ -24,12 +24,14 @@ _EPS = np.finfo(np.float64).eps
 
 @lowers(*(f"{m}.GradientBoostingRegressor" for m in _MODULES))
 def boosting_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every loss; an `init` that is an estimator of one's own is refused."""
     total = _raw_predictions(est, x, lambda: _initial_value(est, ctx), ctx)
     return Model((Output("predict", (total,), "vector"),))
 
 
 @lowers(*(f"{m}.GradientBoostingClassifier" for m in _MODULES))
 def boosting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every loss, two and more classes; an `init` that is an estimator of one's own is refused."""
     classes = labels(est.classes_, ctx)
     exponential = est.loss == "exponential"
     total = _raw_predictions(est, x, lambda: _initial_link(est, exponential, ctx), ctx)

@@ -24,6 +24,7 @@ _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function"
 
 @lowers("sklearn.pipeline.Pipeline")
 def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every step in turn; None and "passthrough" are no step. Its methods are those of the last."""
     steps = [s for s in steps_of(est, "steps", ctx) if not _is_word(s[1], *_NO_STEP)]
     for name, step, *_ in steps[:-1]:
         x = ctx.transform(step, x, name)
@@ -41,6 +42,7 @@ def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     "sklearn.preprocessing.function_transformer.FunctionTransformer",
 )
 def function_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The one without a function, which stands for "passthrough"; any other is refused."""
     if est.func is not None:
         raise ctx.unsupported("FunctionTransformer with a function is not handled")
     if est.get("validate", False):  # on by default before 0.22
@@ -54,6 +56,7 @@ def function_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     "sklearn.compose.column_transformer.ColumnTransformer",
 )
 def column_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Columns by name, position, mask, slice or callable; weights; the remainder; sparse as the original."""
     ctx.check_width(est, x)
     weights = dict(est.get("transformer_weights") or {})
     blocks = []
@@ -74,6 +77,7 @@ def column_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.pipeline.FeatureUnion")
 def feature_union(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Transformers side by side, weighted, dropped or passed through."""
     weights = dict(est.get("transformer_weights") or {})
     blocks = []
     for name, step, *_ in steps_of(est, "transformer_list", ctx):

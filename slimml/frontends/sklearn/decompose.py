@@ -43,6 +43,7 @@ def pca(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.decomposition._truncated_svd.TruncatedSVD", "sklearn.decomposition.truncated_svd.TruncatedSVD")
 def truncated_svd(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One product with `components_`."""
     block = _rows(est, x, ctx)
     return _projected(block, _components(est, block, ctx), ctx)
 

@@ -21,6 +21,7 @@ _DTYPES = ("float64", "float32", "int64", "int32", "bool")
 
 @lowers("sklearn.preprocessing._encoders.OneHotEncoder")
 def one_hot_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every policy for unknown, missing, infrequent and dropped categories, sparse and dense."""
     tables = _tables(est, x, ctx)
     unknown = est.handle_unknown
     if unknown not in ("error", "ignore", "infrequent_if_exist", "warn"):
@@ -50,6 +51,7 @@ def one_hot_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.preprocessing._encoders.OrdinalEncoder")
 def ordinal_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every policy for unknown, missing and infrequent categories."""
     tables = _tables(est, x, ctx)
     unknown = est.get("handle_unknown", "error")  # appears in 0.24
     if unknown not in ("error", "use_encoded_value"):
@@ -71,6 +73,7 @@ def ordinal_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.preprocessing._target_encoder.TargetEncoder")
 def target_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Binary, multi-class and continuous targets; it answers as `transform` does, not as `fit_transform`."""
     tables = _tables(est, x, ctx)
     codes = _lookup(tables, x, refuse=False, ctx=ctx)
     means = np.atleast_1d(np.asarray(est.target_mean_, dtype=np.float64))

@@ -13,11 +13,13 @@ from slimml.ir.ops.heads import Exp
 
 @lowers("sklearn.linear_model._glm.glm.PoissonRegressor", "sklearn.linear_model._glm.glm.GammaRegressor")
 def log_link(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The exponential of one product."""
     return _regressor(Exp(inputs=(linear(est, x, ctx),), origin=ctx.where))
 
 
 @lowers("sklearn.linear_model._glm.glm.TweedieRegressor")
 def tweedie_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every power, with the identity and the log as links."""
     link = est.get("link", "auto")
     if link == "auto":  # TweedieRegressor._get_loss: the normal distribution alone keeps the identity
         link = "identity" if float(est.get("power", 0.0)) <= 0 else "log"

@@ -27,6 +27,7 @@ _IDENTITY = ("squared_error", "absolute_error", "quantile", "least_squares", "le
 
 @lowers(f"{_MODULE}.HistGradientBoostingRegressor")
 def hist_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every loss, missing values, categories as numbers, strings and pandas dtypes."""
     total = _raw_predictions(est, x, ctx)
     if est.loss in _LOG_LINK:
         total = Exp(inputs=(total,), origin=ctx.where)
@@ -37,6 +38,7 @@ def hist_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(f"{_MODULE}.HistGradientBoostingClassifier")
 def hist_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Two and more classes, missing values, categories as numbers, strings and pandas dtypes."""
     classes = labels(est.classes_, ctx)
     total = _raw_predictions(est, x, ctx)
     if total.type.width > 1:

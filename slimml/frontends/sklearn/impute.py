@@ -19,6 +19,7 @@ from slimml.schema import CATEGORY, NUMBER
 
 @lowers("sklearn.impute._base.SimpleImputer", "sklearn.impute.SimpleImputer")
 def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every strategy, any sentinel, indicators; numbers and strings."""
     ctx.check_width(est, x)
     statistics = _fills(est, ctx)
     sentinel = _sentinel(est, ctx)

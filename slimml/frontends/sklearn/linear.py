@@ -32,6 +32,7 @@ from slimml.schema import ZERO
     "sklearn.linear_model._quantile.QuantileRegressor",
 )
 def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One product of the row and `coef_`, plus `intercept_`, however they were fitted."""
     value = linear(est, x, ctx)
     form = "vector" if est_array(est, "coef_", ctx).ndim == 1 else "matrix"
     return Model((Output("predict", (value,), form),))
@@ -42,17 +43,20 @@ def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     *moved("sklearn.linear_model._passive_aggressive", "PassiveAggressiveRegressor"),
 )
 def sgd_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One product of the row and `coef_`, plus `intercept_`."""
     return Model((Output("predict", (linear(est, x, ctx),), "vector"),))
 
 
 @lowers(*moved("sklearn.linear_model._ransac", "RANSACRegressor"))
 def ransac_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The regressor that it settled on."""
     ctx.check_width(est, x)
     return ctx.lower(est.estimator_, x, "estimator_")
 
 
 @lowers(*moved("sklearn.linear_model._logistic", "LogisticRegression", "LogisticRegressionCV"))
 def logistic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Binary, one-vs-rest and multinomial, by what the release that wrote it means by its options."""
     classes = labels(est.classes_, ctx)
     decision = linear(est, x, ctx)
     binary = len(classes) == 2

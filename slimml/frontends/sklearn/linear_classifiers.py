@@ -20,6 +20,7 @@ from slimml.ir.ops.numeric import Add, Clip, Divide
     *moved("sklearn.linear_model._passive_aggressive", "PassiveAggressiveClassifier"),
 )
 def sgd_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every loss; probabilities of those that have them."""
     classes = labels(est.classes_, ctx)
     decision = linear(est, x, ctx)
     return classifier(classes, decision, choice(decision, classes, ctx), _probability(est, decision, ctx))
@@ -27,6 +28,7 @@ def sgd_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(*moved("sklearn.linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV"))
 def ridge_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Two and more classes; several labels a row are refused."""
     binarizer = est.get("_label_binarizer")
     if not isinstance(binarizer, Record):
         raise ctx.unsupported(f"{est.name} without the label binarizer that it was fitted with")

@@ -27,6 +27,7 @@ _STACKING = "sklearn.ensemble._stacking"
 
 @lowers(*(f"{m}.VotingClassifier" for m in _VOTING))
 def voting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Hard and soft votes, weighted, of members that are supported."""
     classes = labels(est.classes_, ctx)
     members, weights = _members(est, x, ctx), _weights(est, ctx)
     if est.voting == "soft":
@@ -44,6 +45,7 @@ def voting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(*(f"{m}.VotingRegressor" for m in _VOTING[:2]))
 def voting_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The mean, weighted, of members that are supported."""
     values = [_vector(_answer(m, "predict", ctx), ctx) for m in _members(est, x, ctx)]
     mean = _average(values, _weights(est, ctx), ctx)
     return Model((Output("predict", (mean,), "vector"), _side_by_side(values, flat=True, ctx=ctx)))
@@ -51,6 +53,7 @@ def voting_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(f"{_STACKING}.StackingClassifier")
 def stacking_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every method of stacking, with the row itself or without, of members that are supported."""
     several = isinstance(est.classes_, list)
     tables = tuple(labels(c, ctx) for c in (est.classes_ if several else [est.classes_]))
     block = _stacked(est, x, binary=len(est.classes_) == 2, ctx=ctx)
@@ -68,6 +71,7 @@ def stacking_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(f"{_STACKING}.StackingRegressor")
 def stacking_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """With the row itself or without, of members that are supported."""
     block = _stacked(est, x, binary=False, ctx=ctx)
     final = _model(est.final_estimator_, block, "final_estimator", ctx)
     return Model((_answer(final, "predict", ctx), Output("transform", (block,), "matrix")), final.classes)

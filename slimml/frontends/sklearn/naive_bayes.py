@@ -22,12 +22,14 @@ _NOTHING = -0.0
 
 @lowers("sklearn.naive_bayes.MultinomialNB")
 def multinomial_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Dense and sparse counts."""
     weights = _matrix(est, "feature_log_prob_", ctx)
     return _classifier(est, _linear(est, x, weights, vector(est, "class_log_prior_", ctx), ctx), ctx)
 
 
 @lowers("sklearn.naive_bayes.ComplementNB")
 def complement_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Dense and sparse counts, normalized or not."""
     weights = _matrix(est, "feature_log_prob_", ctx)
     prior = vector(est, "class_log_prior_", ctx)
     bias = prior if len(prior) == 1 else np.full(len(prior), _NOTHING)
@@ -36,6 +38,7 @@ def complement_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.naive_bayes.BernoulliNB")
 def bernoulli_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """With any threshold or none."""
     log_prob = _matrix(est, "feature_log_prob_", ctx)
     # As BernoulliNB._joint_log_likelihood has it, for every call alike.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -47,6 +50,7 @@ def bernoulli_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.naive_bayes.GaussianNB")
 def gaussian_nb(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Joint likelihoods in the original's order of operations."""
     ctx.check_width(est, x)
     block = ctx.floats(x, finite="all")
     centers = _matrix(est, "theta_", ctx)

@@ -33,6 +33,7 @@ _TREES = {"kd_tree": "KDTree", "ball_tree": "BallTree"}
     "sklearn.neighbors._classification.KNeighborsClassifier", "sklearn.neighbors.classification.KNeighborsClassifier"
 )
 def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Trees and brute force, ties as the original breaks them; a metric or weights of one's own are refused."""
     several = bool(est.outputs_2d_)
     tables = tuple(labels(c, ctx) for c in est.classes_) if several else (labels(est.classes_, ctx),)
     voted = est_array(est, "_y", ctx)
@@ -53,6 +54,7 @@ def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.neighbors._regression.KNeighborsRegressor", "sklearn.neighbors.regression.KNeighborsRegressor")
 def k_neighbors_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Trees and brute force, ties as the original breaks them; a metric or weights of one's own are refused."""
     targets = est_array(est, "_y", ctx)
     # Equal weights average in the dtype of the targets, distances in float64 (KNeighborsRegressor.predict).
     narrow = targets.dtype == np.float32 and est.get("weights") != "distance"

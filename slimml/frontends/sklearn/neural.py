@@ -24,6 +24,7 @@ _ACTIVATIONS = {"logistic": Sigmoid, "tanh": Tanh, "softmax": Softmax, "exp": Ex
 @lowers("sklearn.neural_network._multilayer_perceptron.MLPRegressor",
         "sklearn.neural_network.multilayer_perceptron.MLPRegressor")  # fmt: skip
 def mlp_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every activation, one and several targets."""
     out = _forward(est, x, ctx)
     return Model((Output("predict", (out,), "vector" if out.type.width == 1 else "matrix"),))
 
@@ -31,6 +32,7 @@ def mlp_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.neural_network._multilayer_perceptron.MLPClassifier",
         "sklearn.neural_network.multilayer_perceptron.MLPClassifier")  # fmt: skip
 def mlp_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every activation; two and more classes, several labels a row."""
     out = _forward(est, x, ctx)
     binarizer = est.get("_label_binarizer")
     kind = binarizer.get("y_type_") if isinstance(binarizer, Record) else None

@@ -15,6 +15,7 @@ from slimml.ir.ops.numeric import Add, Clip, Divide, Multiply, Subtract
 
 @lowers("sklearn.preprocessing._data.StandardScaler", "sklearn.preprocessing.data.StandardScaler")
 def standard_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """With and without mean and deviation; sparse rows are multiplied by reciprocals, as in the original."""
     block = _numbers(est, x, ctx)
     if est.with_mean:
         block = _centred(block, _fitted(est, "mean_", block, ctx), ctx)
@@ -25,6 +26,7 @@ def standard_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.preprocessing._data.RobustScaler", "sklearn.preprocessing.data.RobustScaler")
 def robust_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """With and without centre and scale."""
     block = _numbers(est, x, ctx)
     if est.with_centering:
         block = _centred(block, _fitted(est, "center_", block, ctx), ctx)
@@ -35,6 +37,7 @@ def robust_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.preprocessing._data.MaxAbsScaler", "sklearn.preprocessing.data.MaxAbsScaler")
 def max_abs_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """With and without `clip`."""
     block = _numbers(est, x, ctx)
     block = _divided(block, _fitted(est, "scale_", block, ctx), ctx)
     if est.get("clip"):  # since 1.8
@@ -44,6 +47,7 @@ def max_abs_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.preprocessing._data.MinMaxScaler", "sklearn.preprocessing.data.MinMaxScaler")
 def min_max_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Any range, with and without `clip`."""
     ctx.check_width(est, x)
     # Refuses csr in the original, so a csr block never comes in.
     block = ctx.floats(x, finite="missing", narrow=True)

@@ -20,37 +20,44 @@ _UNIVARIATE = "sklearn.feature_selection._univariate_selection"
 @lowers("sklearn.feature_selection._variance_threshold.VarianceThreshold")
 @lowers("sklearn.feature_selection.variance_threshold.VarianceThreshold")
 def variance_threshold(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Columns whose variance is above the threshold."""
     # It takes whatever comes, infinities too.
     return _selected(_fitted(est, "variances_", ctx) > float(est.threshold), est, x, ctx, checked=False)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectKBest"))
 def select_k_best(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The best columns by their scores, ties as the original breaks them."""
     return _selected(_k_best(est, est.k, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectPercentile"))
 def select_percentile(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The best share of columns by their scores, ties as the original breaks them."""
     return _selected(_percentile(est, est.percentile, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFpr"))
 def select_fpr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Columns whose p-value is below `alpha`."""
     return _selected(_fpr(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFdr"))
 def select_fdr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Columns by the procedure of Benjamini and Hochberg."""
     return _selected(_fdr(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFwe"))
 def select_fwe(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Columns by the bound of Bonferroni."""
     return _selected(_fwe(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "GenericUnivariateSelect"))
 def generic_univariate_select(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Any mode of univariate selection."""
     rules = {"percentile": _percentile, "k_best": _k_best, "fpr": _fpr, "fdr": _fdr, "fwe": _fwe}
     if est.mode not in rules:
         raise ctx.unsupported(f"mode={est.mode!r:.40} is not handled")

@@ -30,6 +30,7 @@ _MOST_CELLS = 1 << 26
 
 @lowers("sklearn.svm._classes.LinearSVC", "sklearn.svm.classes.LinearSVC")
 def linear_svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One product per class."""
     classes = labels(est.classes_, ctx)
     decision = linear(est, x, ctx)
     binary = len(classes) == 2
@@ -41,12 +42,14 @@ def linear_svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.svm._classes.LinearSVR", "sklearn.svm.classes.LinearSVR")
 def linear_svr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One product."""
     return Model((Output("predict", (linear(est, x, ctx),), "vector"),))
 
 
 @lowers("sklearn.svm._classes.SVC", "sklearn.svm.classes.SVC",
         "sklearn.svm._classes.NuSVC", "sklearn.svm.classes.NuSVC")  # fmt: skip
 def svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every kernel by name, one-vs-one and one-vs-rest, probabilities, broken ties; a kernel function is refused."""
     classes = labels(est.classes_, ctx)
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise ctx.unsupported(f"{len(classes)} classes")
@@ -69,11 +72,13 @@ def svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.svm._classes.SVR", "sklearn.svm.classes.SVR",
         "sklearn.svm._classes.NuSVR", "sklearn.svm.classes.NuSVR")  # fmt: skip
 def svr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every kernel by name; a kernel function is refused."""
     return Model((Output("predict", (_sum(est, x, ctx),), "vector"),))
 
 
 @lowers("sklearn.svm._classes.OneClassSVM", "sklearn.svm.classes.OneClassSVM")
 def one_class_svm(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every kernel by name; a kernel function is refused."""
     decision = _sum(est, x, ctx)
     score = Add(inputs=(decision,), value=vector(est, "offset_", ctx, 1), origin=ctx.where)
     inlier = IsPositive(inputs=(decision,), origin=ctx.where)

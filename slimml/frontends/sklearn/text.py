@@ -35,6 +35,7 @@ _DTYPES = ("float64", "float32", "int64", "int32", "bool")
 
 @lowers("sklearn.feature_extraction.text.CountVectorizer", documents=True)
 def count_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Words and characters; functions of the user's own and files as input are refused."""
     options = _options(est, ctx)
     terms = _vocabulary(est, ctx)
     counts = CountTerms(inputs=(_documents(x, ctx),), terms=terms, origin=ctx.where, **options)
@@ -44,6 +45,7 @@ def count_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.feature_extraction.text.HashingVectorizer", "sklearn.feature_extraction.hashing.HashingVectorizer",
         documents=True)  # fmt: skip
 def hashing_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Words and characters; functions of the user's own and files as input are refused."""
     width = int(est.n_features)
     if not 0 < width <= MOST_HASHED:
         raise ctx.unsupported(f"HashingVectorizer with n_features={width} is not handled (at most {MOST_HASHED})")
@@ -57,6 +59,7 @@ def hashing_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.feature_extraction.text.TfidfVectorizer", documents=True)
 def tfidf_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Words and characters, every weighting; functions of the user's own and files as input are refused."""
     counts = count_vectorizer(est, x, ctx)
     assert isinstance(counts, Node)
     return _weighed(est._tfidf, counts, ctx)
@@ -64,6 +67,7 @@ def tfidf_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("sklearn.feature_extraction.text.TfidfTransformer")
 def tfidf_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every weighting and norm."""
     ctx.check_width(est, x)
     block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True, sparse=ZERO)
     block = ctx.guard(block, "all")

@@ -24,6 +24,7 @@ _SINGLE, _SUM = -0.0, 0.0
 @lowers("sklearn.tree._classes.DecisionTreeClassifier", "sklearn.tree.tree.DecisionTreeClassifier",
         "sklearn.tree._classes.ExtraTreeClassifier", "sklearn.tree.tree.ExtraTreeClassifier")  # fmt: skip
 def tree_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One and several outputs, missing values as they were learned."""
     tables, counts = _classes(est, ctx)
     total = _forest([est], est, x, counts, _SINGLE, ctx)
     return _classifier(tables, counts, total, ctx)
@@ -32,6 +33,7 @@ def tree_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.tree._classes.DecisionTreeRegressor", "sklearn.tree.tree.DecisionTreeRegressor",
         "sklearn.tree._classes.ExtraTreeRegressor", "sklearn.tree.tree.ExtraTreeRegressor")  # fmt: skip
 def tree_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One and several outputs, missing values as they were learned."""
     outputs = int(est.n_outputs_)
     total = _forest([est], est, x, [1] * outputs, _SINGLE, ctx)
     return Model((Output("predict", (total,), "vector" if outputs == 1 else "matrix"),))
@@ -40,6 +42,7 @@ def tree_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.ensemble._forest.RandomForestClassifier", "sklearn.ensemble.forest.RandomForestClassifier",
         "sklearn.ensemble._forest.ExtraTreesClassifier", "sklearn.ensemble.forest.ExtraTreesClassifier")  # fmt: skip
 def forest_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One and several outputs; trees are added in their order, as with `n_jobs=1`."""
     tables, counts = _classes(est, ctx)
     return _classifier(tables, counts, _mean(est, x, counts, ctx), ctx)
 
@@ -47,6 +50,7 @@ def forest_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.ensemble._forest.RandomForestRegressor", "sklearn.ensemble.forest.RandomForestRegressor",
         "sklearn.ensemble._forest.ExtraTreesRegressor", "sklearn.ensemble.forest.ExtraTreesRegressor")  # fmt: skip
 def forest_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """One and several outputs; trees are added in their order, as with `n_jobs=1`."""
     outputs = int(est.n_outputs_)
     mean = _mean(est, x, [1] * outputs, ctx)
     return Model((Output("predict", (mean,), "vector" if outputs == 1 else "matrix"),))

@@ -39,12 +39,14 @@ def booster(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("xgboost.sklearn.XGBRegressor", "xgboost.sklearn.XGBRFRegressor", "xgboost.sklearn.XGBRanker",
         "xgboost.sklearn.XGBModel")  # fmt: skip
 def regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every booster, early stopping, categories and any `missing`; objectives that are not known are refused."""
     model = _parsed(est._Booster, ctx)
     return _predicted(_linked(model, _margin(est, model, x, ctx), ctx))
 
 
 @lowers("xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRFClassifier")
 def classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every booster, early stopping, categories and any `missing`; several labels a row."""
     model = _parsed(est._Booster, ctx)
     total = _margin(est, model, x, ctx)
     table = _classes(est, model, ctx)
