@@ -6,12 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slimml.errors import ArtifactCorruptError
+from slimml.errors import ArtifactCorruptError, InputError
 
 NUMBER, CATEGORY, TEXT = "number", "category", "text"
 KINDS = (NUMBER, CATEGORY, TEXT)
 # What the original takes a cell for that a sparse matrix does not store; or it answers no sparse rows, or otherwise.
 ZERO, MISSING, REFUSED = "zero", "missing", "refused"
+
+
+class _PandasNA:
+    """Stands for `pandas.NA` among categories: hashable, and equal to nothing but itself.
+
+    scikit-learn's encoders neither take pandas.NA for None or NaN nor for a category they know, and its imputers
+    raise on it. (In nullable integer, float and boolean columns it arrives as NaN, there as here.)
+    """
+
+    def __ne__(self, other: object) -> bool:
+        # What looks for missing values asks `x != x`, and the original's imputers raise there too.
+        what = "pandas.NA in a column that is imputed: the original raises here too"
+        raise InputError(what, hint="turn pandas.NA into None or NaN, as the training rows had it")
+
+    def __repr__(self) -> str:
+        return "pandas.NA"
+
+    def __reduce__(self) -> str:
+        return "PANDAS_NA"
+
+
+PANDAS_NA = _PandasNA()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from slimml.ir.ops.columns import Input
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.bound import bounds
 from slimml.parity.documents import ODD
-from slimml.runtime.values import categories
+from slimml.runtime.values import categories, coded
 from slimml.schema import NUMBER, TEXT
 from tests.zoo import zoo_model
 
@@ -196,6 +196,9 @@ def input_blocks(graph: Graph, rows: Any) -> dict[Input, np.ndarray]:
                 block[:, i] = pd.to_numeric(pd.Series(column)).astype("float64")
             else:
                 values = column.tolist() if node.kind == TEXT else categories(column.tolist(), str(i))
+                codes = graph.schema.columns[node.columns[i]].codes
+                if codes is not None and isinstance(rows, np.ndarray):
+                    values = [coded(v, codes, str(i)) for v in values]
                 block[:, i] = np.fromiter(values, dtype=object, count=len(rows))
         out[node] = block
     return out

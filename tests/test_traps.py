@@ -498,6 +498,9 @@ def test_xgboost_sends_each_category_where_training_sent_it(backend):
     frame = FRAME.assign(job=FRAME["job"].astype("category"))
     estimator = xgboost.XGBRegressor(n_estimators=5, max_depth=3, enable_categorical=True, max_cat_to_onehot=2)
     agree(backend, fit(estimator, frame, SIGNAL), frame)
+    # A category that training did not have is the next one in the order of names.
+    unseen = FRAME.assign(job=FRAME["job"].map({"clerk": "a", "nurse": "cook2", "cook": "clerk"}).astype("category"))
+    agree(backend, estimator, unseen)
 
 
 def test_xgboost_takes_its_own_missing_value(backend):

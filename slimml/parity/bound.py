@@ -131,7 +131,7 @@ def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
     return vector[value.indices] if isinstance(value, Csr) else vector
 
 
-@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms", "Opaque")
+@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms", "LowerBound", "Opaque")
 def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph, evaluate
 from slimml.ir.node import Node, Value
-from slimml.ir.ops.categories import Lookup, OneHot
+from slimml.ir.ops.categories import Lookup, LowerBound, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
 from slimml.ir.ops.heads import Complement
 from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract, missing_mask
@@ -51,8 +51,8 @@ def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 _COLUMN_BY_COLUMN = frozenset(
-    "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup Recode Sigmoid Exp "
-    "Log Tanh Power Softplus SignedSquare IsPositive".split()
+    "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup LowerBound Recode "
+    "Sigmoid Exp Log Tanh Power Softplus SignedSquare IsPositive".split()
 )
 
 
@@ -84,11 +84,11 @@ def interesting(graph: Graph) -> dict[int, Interesting]:
     return found
 
 
-_NOTED = (Lookup, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide)
+_NOTED = (Lookup, LowerBound, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide)
 
 
 def _note(node: Node, column: int, seen: Interesting) -> None:
-    if isinstance(node, Lookup):
+    if isinstance(node, Lookup | LowerBound):
         seen.values += node.tables[column]
         seen.tabled = True
     elif isinstance(node, CountTerms):
@@ -106,7 +106,7 @@ def _note(node: Node, column: int, seen: Interesting) -> None:
 
 
 def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
-    """The graph without refusals, and the gates (Guard, Lookup) of the new graph to those of the old one."""
+    """The graph without refusals, and the gates of the new graph to those of the old one."""
     gates: dict[Node, Node] = {}
 
     def open_gate(node: Node) -> Node:
@@ -115,7 +115,7 @@ def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
             opened: Node = replace(
                 node, low=np.full(width, -np.inf), high=np.full(width, np.inf), missing=np.ones(width, dtype=bool)
             )
-        elif isinstance(node, Lookup) and any(node.refuse):
+        elif isinstance(node, Lookup | LowerBound) and any(node.refuse):
             opened = replace(node, refuse=(False,) * len(node.refuse))
         else:
             return node
@@ -173,8 +173,8 @@ def _refusals(graph: Graph, rows: RawRows) -> Iterator[tuple[np.ndarray, np.ndar
 
 def _refused_by(gate: Node, x: Value, y: Value) -> np.ndarray:
     """Which cells of its input a gate refuses; bool, the input's shape."""
-    if isinstance(gate, Lookup):
-        unknown = np.array([len(t) for t in gate.tables])
+    if isinstance(gate, Lookup | LowerBound):
+        unknown = np.array([d.high for d in gate.type.domains])
         return np.asarray((y == unknown) & np.array(gate.refuse))
     assert isinstance(gate, Guard)
     values = x.toarray() if isinstance(x, Csr) else x

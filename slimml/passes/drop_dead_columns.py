@@ -16,7 +16,7 @@ import numpy as np
 
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
-from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
@@ -77,7 +77,7 @@ def _always(node: Node) -> np.ndarray:
         inside &= np.array([d.high for d in domains]) <= node.high
         absent = np.array([not d.missing for d in domains], dtype=bool) | node.missing
         return np.asarray(~((inside | (not node.source.numeric)) & absent))
-    if isinstance(node, Lookup):
+    if isinstance(node, Lookup | LowerBound):
         return np.array(node.refuse, dtype=bool)
     refuses = isinstance(node, FillMissing | IsMissing) or (isinstance(node, Cast) and node.dtype != "object")
     if refuses and not node.source.numeric:
@@ -105,7 +105,7 @@ def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
     elif isinstance(node, OneHot):
         owner = np.repeat(np.arange(len(node.sizes)), node.sizes)
         return [np.bincount(owner[demand], minlength=len(node.sizes)) > 0]
-    elif isinstance(node, (Rank, Lookup, Recode, FillMissing, Dense, *_SAME_COLUMNS, *_VECTORS)):
+    elif isinstance(node, (Rank, Lookup, LowerBound, Recode, FillMissing, Dense, *_SAME_COLUMNS, *_VECTORS)):
         return [demand]
     return everything
 
@@ -245,7 +245,7 @@ _NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
     OneHot: _one_hot,
     Rank: _rank,
     Recode: _recode,
-    Lookup: _lookup,
+    (Lookup, LowerBound): _lookup,
     Dense: _dense,
     CountTerms: _terms,
     FillMissing: _fill,

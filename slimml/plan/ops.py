@@ -58,6 +58,7 @@ SPECS: dict[str, dict[str, str]] = {
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
     "Lookup": {"tables": TABLES, "refuse": BOOLS},
+    "LowerBound": {"tables": TABLES, "refuse": BOOLS},
     "Recode": {"values": NUMBERS, "offsets": I64},
     "OneHot": {"targets": I32, "offsets": I64, "sizes": I64, "dtype": STR, "layout": STR},
     # text

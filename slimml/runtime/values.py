@@ -8,31 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from slimml.errors import InputError
+from slimml.schema import PANDAS_NA
 
 # The one NaN among categories: a dict finds it by identity, which no other NaN would be.
 NAN = math.nan
-
-
-class _PandasNA:
-    """Stands for `pandas.NA` among categories: hashable, and equal to nothing but itself.
-
-    scikit-learn's encoders neither take pandas.NA for None or NaN nor for a category they know, and its imputers
-    raise on it. (In nullable integer, float and boolean columns it arrives as NaN, there as here.)
-    """
-
-    def __ne__(self, other: object) -> bool:
-        # What looks for missing values asks `x != x`, and the original's imputers raise there too.
-        what = "pandas.NA in a column that is imputed: the original raises here too"
-        raise InputError(what, hint="turn pandas.NA into None or NaN, as the training rows had it")
-
-    def __repr__(self) -> str:
-        return "pandas.NA"
-
-    def __reduce__(self) -> str:
-        return "PANDAS_NA"
-
-
-PANDAS_NA = _PandasNA()
 
 _PLAIN_NUMBERS = {float, int, bool}
 _PLAIN_CATEGORIES = {str, int, bool, type(None)}

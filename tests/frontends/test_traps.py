@@ -44,8 +44,7 @@ from slimml.plan.encode import encode, label_tables
 from slimml.runtime import load
 from slimml.runtime.labels import write_labels
 from slimml.runtime.predictor import Model
-from slimml.runtime.values import PANDAS_NA
-from slimml.schema import CATEGORY
+from slimml.schema import CATEGORY, PANDAS_NA
 from tests.hostile import accepted, graph_answer, input_blocks, limits, original_answer, same_cells
 
 RNG = np.random.default_rng(7)

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from slimml.errors import UnsupportedEstimatorError
+from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
 from slimml.ingest.xgboost.model import PARSED
-from tests.hostile import graph_answer, same_cells
+from slimml.ir.graph import evaluate
+from tests.hostile import graph_answer, input_blocks, same_cells
 
 xgboost = pytest.importorskip("xgboost")
 
@@ -60,3 +62,34 @@ def test_a_base_score_of_0_before_xgboost_took_it_is_refused():
     fields[PARSED] = replace(fields[PARSED], version=(3, 1, 0))
     with pytest.raises(UnsupportedEstimatorError, match="base score of 0"):
         lower(root)
+
+
+@pytest.mark.parametrize("known", [["b", "Z", "a~", "ab"], [30, -5, 3, 100]], ids=["names", "integers"])
+def test_an_unseen_category_is_the_next_one_in_order_or_refused(known):
+    """Categories are searched among the sorted ones of training: names by their bytes as signed chars."""
+    count = 200
+    rows = pd.DataFrame({"size": RNG.normal(size=count), "kind": pd.Categorical(RNG.choice(known, count), known)})
+    model = xgboost.XGBRegressor(n_estimators=4, enable_categorical=True, missing=-1.0, n_jobs=1)
+    model.fit(rows, rows["size"] + rows["kind"].cat.codes * 7 % 5)
+    graph, refused = graph_of(model), []
+    others = [-90, -4, 2, 99, 101] if known[0] == 30 else ["", "B", "a", "aa", "a~~", "c", "Köln", "é", "☃"]
+    for value in [*known, *others]:
+        asked = pd.DataFrame({"size": X[:40, 0], "kind": pd.Categorical([value] * 40)})
+        try:
+            answer = model.predict(asked)
+        except (ValueError, xgboost.core.XGBoostError):
+            refused.append(value)
+            with pytest.raises(InputError, match="beyond those of training"):
+                evaluate(graph.output("predict").nodes, input_blocks(graph, asked))
+        else:
+            [got] = graph_answer(graph, "predict", asked)
+            assert same_cells(answer.reshape(got.shape), got).all(), value
+    assert refused == ([101] if known[0] == 30 else ["c"])
+
+
+@pytest.mark.parametrize("value", [7.0, -1.0, 2.999, 1e9])
+def test_a_number_of_an_array_that_is_no_code_is_in_no_set(value):
+    known = ["b", "Z", "a"]
+    rows = pd.DataFrame({"size": X[:, 0], "kind": pd.Categorical(RNG.choice(known, len(X)), known)})
+    model = xgboost.XGBRegressor(n_estimators=4, enable_categorical=True, n_jobs=1)
+    agrees(model.fit(rows, rows["kind"].cat.codes * 2.0), np.column_stack([X[:20, 0], np.full(20, value)]))

@@ -18,12 +18,13 @@ from slimml.ir import csr
 from slimml.ir.csr import Csr
 from slimml.ir.forest import Trees
 from slimml.ir.node import MalformedGraphError
-from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode, char_order
 from slimml.ir.ops.columns import Cast, Concat, Constant, Dense, Input, Select
 from slimml.ir.ops.heads import ArgMax, Complement, Exp, NormalizeRows, Sigmoid, SignedSquare, Softmax, Softplus
 from slimml.ir.ops.models import Linear, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
+from slimml.schema import PANDAS_NA
 
 NAN, INF = math.nan, math.inf
 anything = st.one_of(
@@ -122,6 +123,46 @@ def test_lookup_finds_numbers_in_blocks_of_numbers(table, x, data):
     got = Lookup(inputs=(numbers(1),), tables=(tuple(table),), refuse=(False,)).evaluate(x)
     expected = [next((i for i, t in enumerate(table) if same(t, v)), len(table)) for v in x[:, 0].tolist()]
     assert got[:, 0].tolist() == expected
+
+
+@given(st.lists(st.text(max_size=3), max_size=6, unique=True), st.lists(st.text(max_size=3), min_size=1, max_size=8))
+def test_lower_bound_finds_the_next_name_in_the_order_of_signed_chars(names, column):
+    table = tuple(sorted(names, key=char_order))
+    column = [*column, *table, None, NAN, PANDAS_NA, 3]
+    got = LowerBound(inputs=(objects(1),), tables=(table,), refuse=(False,)).evaluate(cells([[v] for v in column]))
+    for value, code in zip(column, got[:, 0].tolist(), strict=True):
+        if isinstance(value, str):
+            below = sum(
+                [b - 256 * (b > 127) for b in t.encode()] < [b - 256 * (b > 127) for b in value.encode()] for t in table
+            )
+            assert code == (below if below < len(table) else len(table) + 2)
+    assert got[-4:, 0].tolist() == [len(table), len(table), len(table) + 1, len(table) + 2]
+
+
+@given(st.sets(st.integers(-9, 9), max_size=5), st.lists(st.integers(-12, 12), min_size=1, max_size=8))
+def test_lower_bound_finds_the_next_integer(numbers, column):
+    table = tuple(sorted(numbers))
+    values = [*column, *map(float, column), 0.5, "a", True]
+    got = LowerBound(inputs=(objects(1),), tables=(table,), refuse=(False,)).evaluate(cells([[v] for v in values]))
+    at = np.searchsorted(np.array(table, dtype=int), column)
+    at = np.where(at < len(table), at, len(table) + 2).tolist()
+    assert got[:, 0].tolist() == [*at, *at, *[len(table) + 2] * 3]
+
+
+def test_lower_bound_refuses_what_is_beyond_its_table():
+    node = LowerBound(inputs=(objects(2),), tables=(("a", "c"), (1, 5)), refuse=(True, False))
+    assert node.evaluate(cells([["b", 9], [None, 2]])).tolist() == [[1, 4], [2, 1]]
+    for value in ("d", 1, b"a"):
+        with pytest.raises(InputError, match="beyond those of training"):
+            node.evaluate(cells([[value, 1]]))
+
+
+@pytest.mark.parametrize(
+    "table", [("b", "a"), ("a", "a"), ("a", 1), (1, "a"), (2, 1), (True,), (0.5,), (None,), (NAN,)]
+)
+def test_a_table_that_is_not_in_order_is_no_lower_bound(table):
+    with pytest.raises(MalformedGraphError):
+        LowerBound(inputs=(objects(1),), tables=(table,), refuse=(False,))
 
 
 def test_lookup_refuses_what_is_not_in_its_table():

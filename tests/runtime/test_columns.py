@@ -22,8 +22,8 @@ from scipy import sparse
 
 from slimml.errors import InputError
 from slimml.runtime.columns import RowReader, Rows, read_rows
-from slimml.runtime.values import NAN, PANDAS_NA
-from slimml.schema import CATEGORY, MISSING, TEXT, Column, Schema
+from slimml.runtime.values import NAN
+from slimml.schema import CATEGORY, MISSING, PANDAS_NA, TEXT, Column, Schema
 
 TABLE = Schema((Column("age"), Column("job", CATEGORY, "object"), Column("pay"), Column("town", CATEGORY, "object")))
 NUMBERS = Schema((Column("x0"), Column("x1")), named=False)

@@ -12,7 +12,7 @@ from slimml.frontends.sklearn.forest_arrays import RawTrees, category_column, no
 from slimml.ingest.xgboost.model import BoosterModel
 from slimml.ir.libm import logf
 from slimml.ir.node import Node
-from slimml.ir.ops.categories import Lookup, Recode
+from slimml.ir.ops.categories import LowerBound, Recode, char_order
 from slimml.ir.ops.columns import Cast, Dense
 from slimml.ir.ops.models import LinearSum
 from slimml.ir.ops.numeric import FillMissing
@@ -21,6 +21,8 @@ from slimml.schema import MISSING
 _LOGIT = ("reg:logistic", "binary:logistic")
 _LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft")
 _FIRST_ENCODER = (3, 1)
+# Beyond every code of a tree, and no value that a caller would name as missing.
+_NO_CODE = 2.0**24 - 1
 # From 3.2 on a base score that is a chance is taken no nearer to 0 or 1 before its logit.
 _FIRST_CLIP, _LEAST_CHANCE = (3, 2), np.float32(1e-6)
 
@@ -96,18 +98,29 @@ def _are_codes(table: tuple[object, ...] | None) -> bool:
 
 
 def _encoded(model: BoosterModel, block: Node, at: list[int], ctx: Lowerer) -> Node:
-    """Numbers as float32; categories as the codes of training, missing as NaN, unseen ones as -1 (never in a set)."""
+    """Numbers as float32; categories as the codes of training, missing as NaN.
+
+    An unseen category is the next one of training in XGBoost's order, and beyond the last one is refused
+    (CatAccessor of src/encoder). A number of an array that is no code is in no set.
+    """
     if block.type.numeric:
         return Cast(inputs=(block,), dtype="float32", origin=ctx.where)
     tables = [tuple(model.categories[i] or ()) for i in at]
     if not all(v.isascii() for t in tables for v in t if isinstance(v, str)):
         # Measured on 3.2: "Köln", "Oslo" become "Köl", "nOsl", and the last letters of the last name are gone.
         raise ctx.unsupported("names of categories beyond ASCII, which XGBoost stores cut at the wrong letters")
-    full = tuple((*t, float("nan"), None) for t in tables)
-    codes = Lookup(inputs=(block,), tables=full, refuse=(False,) * len(full), origin=ctx.where)
-    parts = [np.array([*range(len(t)), np.nan, np.nan, -1], dtype=np.float32) for t in tables]
+    order = [
+        sorted(range(len(t)), key=lambda i, t=t: char_order(t[i]) if isinstance(t[i], str) else t[i]) for t in tables
+    ]
+    found = LowerBound(
+        inputs=(block,),
+        tables=tuple(tuple(t[i] for i in o) for t, o in zip(tables, order, strict=True)),
+        refuse=(True,) * len(tables),
+        origin=ctx.where,
+    )
+    parts = [np.array([*o, np.nan, _NO_CODE, _NO_CODE], dtype=np.float32) for o in order]
     offsets = np.cumsum([0] + [len(p) for p in parts]).astype(np.int64)
-    return Recode(inputs=(codes,), values=np.concatenate(parts), offsets=offsets, origin=ctx.where)
+    return Recode(inputs=(found,), values=np.concatenate(parts), offsets=offsets, origin=ctx.where)
 
 
 def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:

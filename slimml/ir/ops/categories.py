@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,10 @@ from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.ops.numeric import require_scalar
 from slimml.ir.ops.ranks import require_offsets
 from slimml.ir.types import DType, ValueType
+from slimml.schema import PANDAS_NA
+
+# A char of C++ is signed on x86: bytes from 128 on sort before the others.
+_SIGNED = bytes(b ^ 0x80 for b in range(256))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -60,6 +66,58 @@ class Lookup(Node):
                 where=self.origin,
                 hint="The original raises here too: its encoder was fitted with handle_unknown='error'.",
             )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LowerBound(Node):
+    """The position of the least category of a column's table that is not below a value, as XGBoost searches a frame's.
+
+    A table of n categories holds int, ascending, or str, ascending by their UTF-8 bytes as signed chars (`char_order`);
+    a value is compared as what the table holds. Codes: 0 to n - 1; n for a missing value (None, NaN); n + 1 for
+    pandas.NA, which stands for a number of an array that is no code; n + 2 for a value beyond the last category or of
+    another type, which is an InputError where `refuse` is set for the column. Output: int32.
+    """
+
+    tables: tuple[tuple[object, ...], ...]
+    refuse: tuple[bool, ...]
+
+    def check(self) -> None:
+        require_inputs(self, 1, numeric=False)
+        require(not self.source.numeric, f"LowerBound takes objects, got {self.source}")
+        width = self.source.width
+        require(len(self.tables) == len(self.refuse) == width, "LowerBound needs a table and a policy per column")
+        for table in self.tables:
+            keys = [_search_key(v, str if isinstance(table[0], str) else int) for v in table]
+            rising = all(a is not None and b is not None and a < b for a, b in pairwise(keys))
+            require(rising and None not in keys, "LowerBound.tables hold int or str, ascending")
+
+    def infer(self) -> ValueType:
+        return ValueType("int32", tuple(ranks(len(t) + 2, missing=False) for t in self.tables))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        out = np.empty(x.shape, dtype=np.int32)
+        for c, table in enumerate(self.tables):
+            kind = str if table and isinstance(table[0], str) else int
+            keys = [_search_key(v, kind) for v in table]
+            out[:, c] = [_lower_bound(v, keys, kind) for v in x[:, c].tolist()]
+            if self.refuse[c]:
+                self._require_reached(x[:, c], out[:, c], c)
+        return out
+
+    def _require_reached(self, values: np.ndarray, codes: np.ndarray, column: int) -> None:
+        beyond = np.flatnonzero(codes == len(self.tables[column]) + 2)
+        if len(beyond):
+            raise InputError(
+                f"row {beyond[0]} has the category {values[beyond[0]]!r} in column {column}, beyond those of training",
+                where=self.origin,
+                hint="The original raises here too: XGBoost takes an unseen category for the next one in its order, "
+                "and this one has none.",
+            )
+
+
+def char_order(text: str) -> bytes:
+    """A key that sorts strings as C++ sorts them by signed chars, as XGBoost compares names of categories."""
+    return text.encode("utf-8", "surrogatepass").translate(_SIGNED)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -137,6 +195,27 @@ def require_codes(node: Node, offsets: np.ndarray, total: int) -> None:
         d.kind == "rank" and not d.missing and d.high < n for d, n in zip(node.source.domains, room, strict=True)
     )
     require(fits, f"{type(node).__name__} has fewer entries than its input has codes")
+
+
+def _search_key(value: object, kind: type) -> Any:
+    """What a value is searched by in a table of `kind`; None where XGBoost refuses its type.
+
+    A whole float is the integer that a table without missing values would hold.
+    """
+    if kind is str:
+        return char_order(value) if isinstance(value, str) else None
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return value if whole and not isinstance(value, bool) else None
+
+
+def _lower_bound(value: object, keys: list[Any], kind: type) -> int:
+    if value is None or (isinstance(value, float) and value != value):
+        return len(keys)
+    if value is PANDAS_NA:
+        return len(keys) + 1
+    key = _search_key(value, kind)
+    at = len(keys) if key is None else bisect_left(keys, key)
+    return at if at < len(keys) else len(keys) + 2
 
 
 def _object_coder(table: tuple[object, ...]) -> Callable[[np.ndarray], np.ndarray]:
