@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from typing import Any
 
 import numpy as np
 
@@ -109,9 +110,7 @@ def _encoded(model: BoosterModel, block: Node, at: list[int], ctx: Lowerer) -> N
     if not all(v.isascii() for t in tables for v in t if isinstance(v, str)):
         # Measured on 3.2: "Köln", "Oslo" become "Köl", "nOsl", and the last letters of the last name are gone.
         raise ctx.unsupported("names of categories beyond ASCII, which XGBoost stores cut at the wrong letters")
-    order = [
-        sorted(range(len(t)), key=lambda i, t=t: char_order(t[i]) if isinstance(t[i], str) else t[i]) for t in tables
-    ]
+    order = [_searched(t) for t in tables]
     found = LowerBound(
         inputs=(block,),
         tables=tuple(tuple(t[i] for i in o) for t, o in zip(tables, order, strict=True)),
@@ -121,6 +120,12 @@ def _encoded(model: BoosterModel, block: Node, at: list[int], ctx: Lowerer) -> N
     parts = [np.array([*o, np.nan, _NO_CODE, _NO_CODE], dtype=np.float32) for o in order]
     offsets = np.cumsum([0] + [len(p) for p in parts]).astype(np.int64)
     return Recode(inputs=(found,), values=np.concatenate(parts), offsets=offsets, origin=ctx.where)
+
+
+def _searched(table: tuple[object, ...]) -> list[int]:
+    """The codes of a table's categories, in the order in which XGBoost searches them."""
+    keys: list[Any] = [char_order(v) if isinstance(v, str) else v for v in table]
+    return sorted(range(len(table)), key=keys.__getitem__)
 
 
 def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
