@@ -28,6 +28,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     KBinsDiscretizer,
     MinMaxScaler,
     OneHotEncoder,
@@ -65,7 +66,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "`threshold * scale + mean`": ("test_scaled_integers_keep_their_leaves",),
     "`SimpleImputer(add_indicator=True)`": ("test_indicators_stand_behind_what_was_imputed",),
     "`SimpleImputer(most_frequent)` on strings": ("test_the_most_frequent_string_fills_what_is_missing",),
-    "`FunctionTransformer(np.log1p)`": (f"{FRONTENDS}:test_custom_function_is_refused_and_never_skipped",),
+    "`FunctionTransformer(np.log1p)`": ("test_a_function_is_computed_and_not_skipped",),
     "calibration": (LATER,),
     "TF-IDF": ("test_words_are_cut_and_weighed_as_the_original_does",),
     "`KBinsDiscretizer` (default one-hot)": (
@@ -285,6 +286,14 @@ def test_the_first_of_tied_classes_wins(backend):
 def test_indicators_stand_behind_what_was_imputed(backend):
     estimator = make_pipeline(SimpleImputer(add_indicator=True), RandomForestClassifier(5, random_state=0))
     agree(backend, fit(estimator, HOLES), HOLES)
+
+
+def test_a_function_is_computed_and_not_skipped(backend):
+    positive = np.abs(X)
+    for function in (np.log1p, np.sqrt):
+        agree(
+            backend, fit(make_pipeline(FunctionTransformer(function), LinearRegression()), positive, SIGNAL), positive
+        )
 
 
 def test_the_most_frequent_string_fills_what_is_missing(backend):

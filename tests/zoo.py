@@ -96,6 +96,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
+    FunctionTransformer,
     KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
@@ -541,6 +542,14 @@ BINS = [
     frame("target/three", TargetEncoder(random_state=0), "words", columns=[*CATEGORIES, "plan"]),
     frame("target/continuous", make_pipeline(TargetEncoder(smooth=3.0), LinearRegression()), "amount",
           columns=["job", "grade", "plan"]),
+]
+
+FUNCTIONS = [
+    array("function/logarithm", make_pipeline(
+        FunctionTransformer(np.abs), FunctionTransformer(np.log1p), LinearRegression()), "amount"),
+    frame("function/columns", make_pipeline(ColumnTransformer(
+        [("root", FunctionTransformer(np.sqrt, feature_names_out="one-to-one"), ["income", "age"]),
+         ("cube", FunctionTransformer(np.cbrt), ["visits"])]), HistGradientBoostingRegressor(max_iter=4)), "amount"),
 ]
 
 SELECTED = [
@@ -1148,6 +1157,7 @@ ZOO: list[ZooModel] = [
     *ENCODERS,
     *COMPOSITIONS,
     *BINS,
+    *FUNCTIONS,
     *SELECTED,
     *LINEAR,
     *SHRUNK,

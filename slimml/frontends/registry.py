@@ -21,6 +21,7 @@ _READERS_OF_TEXT: set[str] = set()
 # The modules whose import registers slimml's own lowerings.
 _SKLEARN = (
     "compose",
+    "functions",
     "scale",
     "impute",
     "encode",

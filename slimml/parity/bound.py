@@ -25,6 +25,7 @@ from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph
 from slimml.ir.nearest import distances
 from slimml.ir.node import Node, Value
+from slimml.ir.ops.functions import FUNCTIONS
 from slimml.ir.ops.kernels import power
 from slimml.options import ROUNDING_EPS
 from slimml.parity.compare import Bounds
@@ -466,6 +467,37 @@ def _tanh(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bo
     unit, tiny = _unit(value)
     own = unit * np.abs(value) + tiny
     return own if incoming[0] is None else own + np.minimum(_data(incoming[0]), 2.0)
+
+
+@_rule("Apply")
+def _applied(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    y, (unit, tiny) = np.abs(_data(value)), _unit(_data(value))
+    own = np.zeros_like(y) if FUNCTIONS[node.function].exact else np.where(np.isfinite(y), unit * y + tiny, 0.0)
+    if incoming[0] is None:
+        return None if FUNCTIONS[node.function].exact else _like(value, own)
+    x, bound = _data(inputs[0]), _data(incoming[0])
+    carried = np.where(bound == 0, 0.0, _function_moved(node.function, x, bound))
+    return _like(value, own + np.where(carried == 0, 0.0, carried + unit * y))
+
+
+def _function_moved(name: str, x: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """How far a function's value may be from that at x, for an argument that is within `bound` of x."""
+    if name in ("sin", "cos"):
+        return np.asarray(np.minimum(bound, 2.0))
+    run = FUNCTIONS[name].run
+    below, here, above = run(x - bound), run(x), run(x + bound)
+    # The others have no turning point but at 0, where those that have one are least: the ends are the farthest.
+    moved = np.maximum(np.abs(above - here), np.abs(here - below))
+    if name == "tan":  # its slope is 1 + tan**2; an interval that may hold a pole holds everything
+        slope = 1 + here**2
+        moved = np.where(bound * slope < 0.1, 2 * bound * slope, np.inf)
+    elif name == "reciprocal":
+        moved = np.where(bound < np.abs(x), moved, np.inf)
+    elif name in ("absolute", "fabs"):
+        moved = np.minimum(moved, bound)
+    elif name in ("square", "cosh"):
+        moved = np.maximum(moved, np.where(np.abs(x) <= bound, np.abs(here - run(0 * x)), 0.0))
+    return np.asarray(np.where(np.isnan(moved), np.inf, moved))
 
 
 @_rule("Exp")

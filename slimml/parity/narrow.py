@@ -11,9 +11,10 @@ import numpy as np
 
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Select
+from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 
-_COLUMN_BY_COLUMN = (Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense)
+_COLUMN_BY_COLUMN = (Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply)
 
 
 def narrowed(node: Node, columns: np.ndarray) -> Node:

@@ -18,6 +18,7 @@ from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
@@ -25,7 +26,7 @@ from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
 
-_SAME_COLUMNS = (Cast, Clip, IsMissing)
+_SAME_COLUMNS = (Cast, Clip, IsMissing, Apply)
 _VECTORS = {
     Add: ("value",),
     Subtract: ("value",),

@@ -13,7 +13,19 @@ from slimml.artifact.tensors import Tensor
 from slimml.errors import ArtifactCorruptError
 from slimml.ir.graph import Graph, Output
 from slimml.ir.node import MalformedGraphError, Node
-from slimml.ir.ops import categories, columns, delegates, heads, kernels, models, neighbors, numeric, ranks, text
+from slimml.ir.ops import (
+    categories,
+    columns,
+    delegates,
+    functions,
+    heads,
+    kernels,
+    models,
+    neighbors,
+    numeric,
+    ranks,
+    text,
+)
 from slimml.ir.verify import verify
 from slimml.plan import forest
 from slimml.plan.decode import Plan, PlanNode
@@ -22,7 +34,7 @@ from slimml.schema import Schema
 
 # A small file can ask for wide nodes, and types list a domain per column.
 _MAX_COLUMNS = 1 << 26
-_MODULES = (columns, numeric, ranks, categories, text, models, kernels, neighbors, heads, delegates)
+_MODULES = (columns, numeric, functions, ranks, categories, text, models, kernels, neighbors, heads, delegates)
 OPS: dict[str, type[Node]] = {name: next(getattr(m, name) for m in _MODULES if hasattr(m, name)) for name in SPECS}
 
 

@@ -55,6 +55,7 @@ SPECS: dict[str, dict[str, str]] = {
     "IsMissing": {"sentinel": SCALAR},
     "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
+    "Apply": {"function": STR},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
     "Lookup": {"tables": TABLES, "refuse": BOOLS},

@@ -281,11 +281,6 @@ def test_unknown_step_is_refused_by_name_and_path():
     assert "a lowering" in caught.value.hint and "outside of the model" in caught.value.hint
 
 
-def test_custom_function_is_refused_and_never_skipped():
-    with pytest.raises(UnsupportedEstimatorError, match="functiontransformer"):
-        graph_of(fit(make_pipeline(FunctionTransformer(np.log1p), LinearRegression()), np.abs(X)))
-
-
 def test_validating_function_transformer_refuses_what_its_original_refuses():
     estimator = make_pipeline(FunctionTransformer(validate=True), HistGradientBoostingClassifier(max_iter=2))
     agree(fit(estimator), np.concatenate([X, HOLES, [[np.inf, 1, 1]]]))

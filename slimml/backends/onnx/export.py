@@ -28,6 +28,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.delegates import Opaque
+from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Guard
 from slimml.ir.ops.ranks import Rank
 
@@ -85,6 +86,8 @@ def _refusal(node: Node, found: dict[int, objects.Usage]) -> Refusal | None:
     numbers = node.type.numeric and all(x.type.numeric for x in node.inputs)
     if rules.expressible(node) if numbers else objects.expressible(node, found):
         return None
+    if isinstance(node, Apply):
+        return Refusal(f"{node.function} in {node.source.dtype}", node.origin)
     if isinstance(node, Rank):
         return Refusal("ranks from a table, or in sets", node.origin)
     return Refusal(f"{type(node).__name__} on {node.inputs[0].type}", node.origin)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slimml.backends.onnx.forest import reads
-from slimml.backends.onnx.rules import ROUNDING_OPS, SUMS, expressible
+from slimml.backends.onnx.rules import SUMS, expressible, rounds
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
@@ -21,7 +21,6 @@ from slimml.ir.ops.numeric import Add, Divide, Guard, Multiply, Subtract
 _BEHIND = (Add, Subtract, Multiply, Divide)
 # Only the portable plan refuses rows (Guard); a Constant would need sizes computed in the model.
 _OUTSIDE = (Input, Guard, Constant)
-_PORTABLE = (*_OUTSIDE, *ROUNDING_OPS)
 # A value is compared with every entry of its column's table.
 _MOST_COMPARED = 1024
 
@@ -104,4 +103,4 @@ def _moves(node: Node) -> bool:
     """Whether a step in front of a model may move into the call: bit for bit, and refusing no row."""
     if isinstance(node, Lookup) and (any(node.refuse) or max(map(len, node.tables), default=0) > _MOST_COMPARED):
         return False
-    return expressible(node) and not isinstance(node, _PORTABLE)
+    return expressible(node) and not isinstance(node, _OUTSIDE) and not rounds(node)

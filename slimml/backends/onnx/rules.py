@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from slimml.backends.onnx import forest
+from slimml.backends.onnx import forest, functions
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT
 from slimml.ir.node import Node
 from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.functions import FUNCTIONS, Apply
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
 SUMS = (models.Linear, kernels.SquaredDistances, kernels.PairSums)
@@ -58,7 +59,14 @@ def expressible(node: Node) -> bool:
         return False  # here a csr block has forgotten which of its zeros were stored
     if isinstance(node, numeric.IsMissing | numeric.FillMissing):
         return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
+    if isinstance(node, Apply):
+        return node.function in functions.EMITTED
     return numbers and type(node) in RULES
+
+
+def rounds(node: Node) -> bool:
+    """Whether onnxruntime answers a node in other last bits than numpy does."""
+    return isinstance(node, ROUNDING_OPS) or (isinstance(node, Apply) and not FUNCTIONS[node.function].exact)
 
 
 def lower(scope: Scope, node: Node) -> None:
@@ -209,6 +217,10 @@ def _tanh(scope: Scope, node: Node) -> str:
     return scope.op("Tanh", scope.x(node))
 
 
+def _apply(scope: Scope, node: Apply) -> str:
+    return functions.EMITTED[node.function](scope, scope.x(node), node.type.dtype)
+
+
 def _forest(scope: Scope, node: models.Forest) -> str:
     return forest.emit(scope.program, node, scope.tensors.__getitem__)
 
@@ -270,6 +282,7 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.Sum: _sum,
     numeric.Affine: _affine,
     numeric.Clip: _clip,
+    Apply: _apply,
     numeric.IsMissing: _missing,
     numeric.FillMissing: _fill,
     # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.

@@ -1,4 +1,4 @@
-"""Pipeline, ColumnTransformer, FeatureUnion, and the FunctionTransformer that stands for "passthrough"."""
+"""Pipeline, ColumnTransformer, FeatureUnion."""
 
 from __future__ import annotations
 
@@ -35,20 +35,6 @@ def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if isinstance(lowered, Node):
         return lowered
     return replace(lowered, outputs=tuple(o for o in lowered.outputs if o.name in _METHODS))
-
-
-@lowers(
-    "sklearn.preprocessing._function_transformer.FunctionTransformer",
-    "sklearn.preprocessing.function_transformer.FunctionTransformer",
-)
-def function_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """The one without a function, which stands for "passthrough"; any other is refused."""
-    if est.func is not None:
-        raise ctx.unsupported("FunctionTransformer with a function is not handled")
-    if est.get("validate", False):  # on by default before 0.22
-        sparse = bool(est.get("accept_sparse", False))
-        return ctx.floats(as_block(x, ctx), finite="all", csr=sparse)
-    return as_block(x, ctx)
 
 
 @lowers(

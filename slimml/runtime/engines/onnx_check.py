@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ML = "ai.onnx.ml"
 _MAIN = (
-    "Add And ArgMax Cast Concat CumSum Div Equal Exp Gather Greater GreaterOrEqual Identity IsNaN Less LessOrEqual "
-    "MatMul Mul Neg Not Or ReduceSum Reshape Sub Tanh Where"
+    "Abs Add And ArgMax Cast Ceil Concat CumSum Div Equal Exp Floor Gather Greater GreaterOrEqual Identity IsNaN Less "
+    "LessOrEqual MatMul Mul Neg Not Or ReduceSum Reshape Round Sign Sqrt Sub Tanh Where"
 )
 # What skl2onnx writes besides (`converted.py`): nothing that makes blocks of a size of its own choosing (Expand, Tile,
 # ConstantOfShape, Range), that holds a graph (Scan, Loop, If), or whose arrays ONNX Runtime follows unchecked.
