@@ -25,7 +25,7 @@ from tests.shared import ROOT
 RESULTS = ROOT / "benchmarks" / "results"
 # The run that README shows.
 SHOWN = "adult-forest"
-PACKAGES = ("slimml", "numpy", "scipy", "scikit-learn", "pandas", "onnxruntime", "treelite")
+PACKAGES = ("slimml", "numpy", "scipy", "scikit-learn", "pandas", "onnxruntime", "treelite", "xgboost-cpu", "lightgbm")
 
 
 def shrink(name: str) -> tuple[dict[str, Any], str]:
