@@ -150,7 +150,7 @@ def verify(
         return VerifyResult(replayed.within(opened.manifest.exactness), said, golden=replayed)
     model = content_of(model)
     source = ingest(model, select)
-    sample = read_sample(source.root, data, None, None)
+    sample = read_sample(source.root, data, None, None, like=opened.schema)
     exactness = "bitwise" if opened.manifest.exactness == "bitwise" else "rounding"
     backend = "onnx" if opened.manifest.engine == "onnx" else "auto"
     options = ShrinkOptions(trust=trust, exactness=exactness, backend=backend)

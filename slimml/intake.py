@@ -63,7 +63,7 @@ def graphs(
     """
     converter = Converter(model, source.path) if model is not None and _may_convert(options) else None
     try:
-        fresh = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains, fallback=converter)
+        fresh = lower(source.root, **_declared(sample), fallback=converter)
     except MalformedGraphError as error:
         raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
     finally:
@@ -78,12 +78,18 @@ def graphs(
 def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> Graph:
     """`final` with what the model means of float32 rows beside it, where that is something else."""
     try:
-        narrow = lower(source.root, kinds=sample.kinds, dtypes=sample.dtypes, domains=sample.domains, float32=True)
+        narrow = lower(source.root, **_declared(sample), float32=True)
     except (MalformedGraphError, UnsupportedEstimatorError):
         return final  # a step computes in float64 alone: float32 rows are widened
     if not differs(fresh, narrow):
         return final
     return beside(final, run_passes(narrow, (DROP_DEAD_COLUMNS,))[0])
+
+
+def _declared(sample: Sample) -> dict[str, Any]:
+    """What the user's data and schema say, as lower() takes it."""
+    given = {"kinds": sample.kinds, "dtypes": sample.dtypes, "domains": sample.domains}
+    return {"offered": sample.columns, **given}
 
 
 def _may_convert(options: ShrinkOptions) -> bool:

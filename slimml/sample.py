@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from slimml.artifact.exact import from_exact
 from slimml.errors import InputError, UsageError
-from slimml.frontends.lowerer import input_names
+from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output
@@ -21,16 +22,20 @@ from slimml.runtime.predictor import Model
 from slimml.schema import CATEGORY, NUMBER, Schema
 from slimml.tables.declared import read_schema
 from slimml.tables.objects import from_any
-from slimml.tables.table import Table
+from slimml.tables.table import Table, positional
 
 _NUMBERS = ("int64", "float64", "bool")
 
 
 @dataclass(slots=True)
 class Sample:
-    """What the user gave: a table of rows (or None), and by column name its kind, dtype and declared domain."""
+    """What the user gave: a table of rows (or None), and by column name its kind, dtype and declared domain.
+
+    `columns`: those of the model, which the user's may stand for where its file does not say; None where neither does.
+    """
 
     table: Table | None = None
+    columns: Columns | None = None
     kinds: dict[str, str] = field(default_factory=dict)
     dtypes: dict[str, str] = field(default_factory=dict)
     domains: dict[str, Domain] = field(default_factory=dict)
@@ -53,8 +58,11 @@ def rows_of(table: Table, schema: Schema) -> RawRows:
     return RawRows.make(schema, columns)
 
 
-def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Sample:
-    """Read --data and --schema against the columns of a model. Raises UsageError, InputError."""
+def read_sample(record: Any, data: Any, target: str | None, schema: Any, like: Schema | None = None) -> Sample:
+    """Read --data and --schema against the columns of a model. Raises UsageError, InputError.
+
+    `like`: the columns of an artifact that was made of the model, for one that does not say how many it takes.
+    """
     sample = Sample()
     if data is not None:
         sample.table = from_any(data)
@@ -64,15 +72,18 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Samp
             sample.table = sample.table.drop(target)
     elif target is not None:
         raise UsageError("--target names a column of --data, which is not given")
-    if sample.table is not None and isinstance(record, Record):
-        names, named = input_names(record)
-        for name, column in zip(names, _matched(names, named, sample.table), strict=True):
+    declarations = read_schema(schema) if schema is not None else {}
+    if isinstance(record, Record):
+        offered = _offered(sample.table, declarations, like)
+        sample.columns = columns_of(record, offered) if sample.table is not None or declarations else offered
+    if sample.table is not None and sample.columns is not None:
+        names = sample.columns.names
+        for name, column in zip(names, _matched(names, sample.columns.named, sample.table), strict=True):
             dtype = sample.table.dtypes[column]
             sample.dtypes[name] = dtype
             sample.kinds[name] = NUMBER if dtype in _NUMBERS else CATEGORY
-    declarations = read_schema(schema) if schema is not None else {}
-    if declarations and isinstance(record, Record):
-        names, _ = input_names(record)
+    if declarations and sample.columns is not None:
+        names = sample.columns.names
         unknown = [n for n in declarations if n not in names]
         if unknown:
             hint = f"It takes {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
@@ -81,6 +92,16 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any) -> Samp
         sample.kinds[name] = declared.kind
         sample.domains[name] = declared
     return sample
+
+
+def _offered(table: Table | None, declarations: Mapping[str, Domain], like: Schema | None) -> Columns | None:
+    """The columns that the user knows of, for a model that says nothing of its own."""
+    if table is not None:
+        return Columns(table.names, table.named)
+    if declarations:
+        names = tuple(declarations)
+        return Columns(names, named=names != positional(len(names)))
+    return None if like is None else Columns(like.names, like.named)
 
 
 def golden_rows(model: Model) -> list[RawRows]:

@@ -12,7 +12,6 @@ from slimml.analysis.clock import Times, of_graph, of_original
 from slimml.analysis.result import AnalyzeResult, Refusal
 from slimml.analysis.stream import Accounts, Holding, Step, account, record_steps
 from slimml.errors import UnsupportedModelError
-from slimml.frontends.lowerer import input_names
 from slimml.frontends.registry import lowering
 from slimml.ingest.read import Ingested
 from slimml.ingest.record import Record
@@ -59,7 +58,7 @@ def analyze(
     fresh, refused = _lowered(source, sample, trust)
     with closing(original(model, source, trust, reference_python)) as theirs:
         say("timing", 0.5)
-        times, told = _times(theirs, fresh, _rows(source, sample, fresh))
+        times, told = _times(theirs, fresh, _rows(sample, fresh))
     return AnalyzeResult(
         path=os.fspath(model) if isinstance(model, str | os.PathLike) else None,
         format=source.format,
@@ -100,18 +99,18 @@ def _lowered(source: Ingested, sample: Sample, trust: bool) -> tuple[Graph | Non
         return None, found
 
 
-def _rows(source: Ingested, sample: Sample, fresh: Graph | None) -> RawRows | None:
+def _rows(sample: Sample, fresh: Graph | None) -> RawRows | None:
     """Rows to time on: the user's, or such as the graph answers; None where there are neither."""
     if fresh is not None:
         given = sample.rows(fresh.schema)
         if given is not None and len(given):
             return given.take(slice(0, _BATCH))
         return trial_rows(fresh, None, count=_MADE_UP).good
-    if sample.table is None or not len(sample.table):
+    if sample.table is None or not len(sample.table) or sample.columns is None:
         return None
-    names, named = input_names(source.root)
+    names = sample.columns.names
     columns = tuple(Column(n, sample.kinds.get(n, NUMBER), sample.dtypes.get(n, "float64")) for n in names)
-    rows = sample.rows(Schema(columns, named))
+    rows = sample.rows(Schema(columns, sample.columns.named))
     return None if rows is None else rows.take(slice(0, _BATCH))
 
 

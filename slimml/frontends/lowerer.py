@@ -11,7 +11,8 @@ import numpy as np
 
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
-from slimml.frontends.registry import lowering, reads_documents
+from slimml.frontends.registry import WAYS_OUT, lowering
+from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, Output, rebuilt
@@ -27,12 +28,6 @@ Source = Frame | Node
 Finite = Literal["all", "missing", "any"]
 
 _LARGEST = {"float64": np.finfo(np.float64).max, "float32": float(np.finfo(np.float32).max)}
-# A few bytes can claim billions of columns, each of which gets a name.
-_MOST_COLUMNS = 1 << 22
-_WAYS_OUT = (
-    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), "
-    "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +69,10 @@ class Lowerer:
         """What an estimator means on x. Raises UnsupportedEstimatorError, UnfittedModelError."""
         with self._inside(est, step):
             if not isinstance(est, Record):
-                raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=_WAYS_OUT)
+                raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=WAYS_OUT)
             function = lowering(est.path) or self.fallback
             if function is None:
-                raise UnsupportedEstimatorError(f"no frontend knows {est.path}", where=self.where, hint=_WAYS_OUT)
+                raise UnsupportedEstimatorError(f"no frontend knows {est.path}", where=self.where, hint=WAYS_OUT)
             return self._checked(function, est, x)
 
     def transform(self, est: Any, x: Source, step: str | None = None) -> Node:
@@ -88,7 +83,7 @@ class Lowerer:
         for output in lowered.outputs:
             if output.name == "transform":
                 return output.nodes[0]
-        raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=_WAYS_OUT)
+        raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=WAYS_OUT)
 
     def floats(
         self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED, narrow: bool = False
@@ -128,7 +123,7 @@ class Lowerer:
 
     def unsupported(self, what: str) -> UnsupportedEstimatorError:
         """The error that refuses an option or a state of the step at hand."""
-        return UnsupportedEstimatorError(what, where=self.where, hint=_WAYS_OUT)
+        return UnsupportedEstimatorError(what, where=self.where, hint=WAYS_OUT)
 
     def check_width(self, est: Record, x: Source) -> None:
         """Refuse a step whose n_features_in_ is not what comes in: the file contradicts itself."""
@@ -167,6 +162,7 @@ class Lowerer:
 def lower(
     record: Any,
     *,
+    offered: Columns | None = None,
     kinds: Mapping[str, str] | None = None,
     dtypes: Mapping[str, str] | None = None,
     domains: Mapping[str, Domain] | None = None,
@@ -175,6 +171,7 @@ def lower(
 ) -> Graph:
     """The graph of a fitted pipeline.
 
+    `offered`: the columns of the user's data or schema, for a model that does not say how many it takes.
     `kinds`, `dtypes`, `domains`: what the user's data or schema says of the columns, by name (x0, x1, ... where the
     original knows no names). `fallback` lowers what no frontend knows. `float32`: for number columns that are float32.
     Raises UnsupportedEstimatorError,
@@ -183,44 +180,17 @@ def lower(
     if not isinstance(record, Record):
         what = "nothing that could be a model" if record is None else f"a {type(record).__name__}, not a fitted model"
         raise UnsupportedEstimatorError(f"the file holds {what}", where="model", hint="Save the fitted pipeline.")
-    names, named = input_names(record)
-    table = RawTable(names, named, float32=float32)
-    position = {n: i for i, n in enumerate(names)}
+    columns = columns_of(record, offered)
+    table = RawTable(columns.names, columns.named, float32=float32)
+    position = {n: i for i, n in enumerate(columns.names)}
     table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
     table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
-    frame = Frame(table, tuple(range(len(names))), flat=takes_documents(record))
+    frame = Frame(table, tuple(range(len(columns.names))), flat=columns.documents)
     lowered = Lowerer(fallback=fallback, keeps_float32=float32).lower(record, frame)
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
     return _finished(lowered, table)
-
-
-def input_names(record: Record) -> tuple[tuple[str, ...], bool]:
-    """The names of the raw columns, and whether the original knows them.
-
-    Raises UnfittedModelError, UnsupportedEstimatorError.
-    """
-    for est in _first_steps(record):
-        names = est.get("feature_names_in_")
-        if names is not None:
-            return tuple(str(n) for n in names), True
-        width = est.get("n_features_in_")
-        if isinstance(width, int | np.integer):
-            if not 0 <= width <= _MOST_COLUMNS:
-                raise UnsupportedEstimatorError(
-                    f"n_features_in_ is {width}; models of up to {_MOST_COLUMNS} columns are read",
-                    where="model",
-                    hint="Each has a name in the artifact: select the columns that matter in a step before the model.",
-                )
-            return tuple(f"x{i}" for i in range(int(width))), False
-        if reads_documents(est.path):
-            return ("x0",), False
-    raise UnfittedModelError(
-        f"{record.name} does not say how many columns it was fitted on",
-        where="model",
-        hint="Call fit before saving the model.",
-    )
 
 
 def _is_finite(x: Node) -> bool:
@@ -228,26 +198,6 @@ def _is_finite(x: Node) -> bool:
     largest = _LARGEST.get(x.type.dtype, np.inf)
     found = distinct(x.type.domains) if x.type.layout == "csr" else ()
     return len(found) == 1 and not found[0].missing and -largest <= found[0].low and found[0].high <= largest
-
-
-def takes_documents(record: Record) -> bool:
-    """Whether a model takes a list of texts: the step that sees its input is a vectorizer."""
-    for est in _first_steps(record):
-        if est.has("feature_names_in_") or est.has("n_features_in_"):
-            return False
-        if reads_documents(est.path):
-            return True
-    return False
-
-
-def _first_steps(record: Any) -> Iterator[Record]:
-    """The record, then the step that sees the raw columns, and so on inwards."""
-    while isinstance(record, Record):
-        yield record
-        steps = record.get("steps") or record.get("transformer_list")
-        # Voting and stacking know their columns by their members alone.
-        members = [s[1] for s in steps] if steps else list(record.get("estimators_") or ())
-        record = next((m for m in members if isinstance(m, Record)), None)
 
 
 def _finished(model: Model, table: RawTable) -> Graph:

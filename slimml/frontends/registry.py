@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _LOWERINGS: dict[str, Lowering] = {}
 _READERS_OF_TEXT: set[str] = set()
 
+# What a user can do about a class, an option or a state that no lowering handles.
+WAYS_OUT = (
+    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), "
+    "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
+)
+
 # The modules whose import registers slimml's own lowerings.
 _SKLEARN = (
     "compose",

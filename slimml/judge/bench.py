@@ -80,7 +80,7 @@ def _original(
         return NoReference("no model was given")
     model = content_of(model)
     source = ingest(model, select)
-    sample = read_sample(source.root, data, None, None)
+    sample = read_sample(source.root, data, None, None, like=loaded.schema)
     options = ShrinkOptions(trust=trust, exactness="bitwise" if loaded.manifest.exactness == "bitwise" else "rounding")
     fresh, final, _ = graphs(source, sample, options)
     result.warnings += source.warnings
