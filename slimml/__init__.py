@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.exported.export import export as export
-    from slimml.ingest.scan import scan as scan
     from slimml.judge.bench import bench as bench
     from slimml.judge.gate import gate as gate
+    from slimml.refusals import scan as scan
     from slimml.result import ShrinkResult as ShrinkResult
     from slimml.runtime import load as load
 
@@ -35,7 +35,7 @@ _HOME = {
     "export": "slimml.exported.export",
     "gate": "slimml.judge.gate",
     "load": "slimml.runtime",
-    "scan": "slimml.ingest.scan",
+    "scan": "slimml.refusals",
     "shrink": "slimml.driver",
     "verify": "slimml.driver",
 }

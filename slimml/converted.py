@@ -44,14 +44,13 @@ class Converter:
         try:
             reply, blobs = self._started().ask(("convert", est.path), CALL_SECONDS, what)
         except ReferenceFailedError as error:
-            raise ctx.unsupported(f"no frontend knows {est.path}, and {error}") from None
+            raise ctx.unsupported(str(error)) from None
         if "refused" in reply:
-            raise ctx.unsupported(f"no frontend knows {est.path}, and skl2onnx does not take it: {reply['refused']}")
+            raise ctx.unsupported(f"skl2onnx does not take it: {reply['refused']}")
         try:
             check_model(memoryview(blobs[0]))
         except ArtifactCorruptError as error:
-            said = f"what skl2onnx makes of it is more than slimml runs: {error.what}"
-            raise ctx.unsupported(f"no frontend knows {est.path}, and {said}") from None
+            raise ctx.unsupported(f"what skl2onnx makes of it is more than slimml runs: {error.what}") from None
         ctx.check_width(est, x)
         block = ctx.floats(x, finite=reply["finite"])
         return _lowered(

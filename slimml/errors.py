@@ -26,6 +26,8 @@ A message says what, where and what to do next; the same facts are attributes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class SlimmlError(Exception):
     """Base of every expected failure.
@@ -76,8 +78,27 @@ class UntrustedError(IngestError):
     """The file names something that must never be called, or running it needs --trust."""
 
 
+@dataclass(frozen=True, slots=True)
+class StepRefusal:
+    """A step of a model that slimml cannot compile: where it stands, its `module.Class`, and why."""
+
+    path: str
+    class_path: str
+    why: str
+
+    def to_json(self) -> dict[str, str]:
+        """A JSON-ready dict."""
+        return {"path": self.path, "class": self.class_path, "why": self.why}
+
+    def __str__(self) -> str:
+        told = "" if self.class_path in self.why else f" ({self.class_path})"
+        return f"{self.path}{told}: {self.why}"
+
+
 class UnsupportedModelError(SlimmlError):
-    """Read, but not lowered."""
+    """Read, but not lowered. `refusals`: every step that is in the way, where they have been collected."""
+
+    refusals: tuple[StepRefusal, ...] = ()
 
 
 class UnsupportedEstimatorError(UnsupportedModelError):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from slimml.converted import Converter
-from slimml.errors import InternalError, UnsupportedEstimatorError, UsageError
+from slimml.errors import InternalError, UnsupportedEstimatorError, UnsupportedModelError, UsageError
 from slimml.frontends.lowerer import lower
 from slimml.frontends.narrow import beside, differs, may_differ
 from slimml.ingest.live import read_live
@@ -25,6 +25,7 @@ from slimml.parity.worker import follow
 from slimml.passes import PASSES
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.runner import PassReport, run_passes
+from slimml.refusals import refusals, refused
 from slimml.result import ReferenceReport, SourceReport
 from slimml.runtime.predictor import Model
 from slimml.sample import Sample, read_expected
@@ -64,6 +65,8 @@ def graphs(
     converter = Converter(model, source.path) if model is not None and _may_convert(options) else None
     try:
         fresh = lower(source.root, **_declared(sample), fallback=converter)
+    except UnsupportedModelError as error:
+        raise refused(refusals(source.root, error), error) from None
     except MalformedGraphError as error:
         raise InternalError(f"a frontend made a graph that contradicts itself: {error}") from error
     finally:

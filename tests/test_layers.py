@@ -22,7 +22,7 @@ STEPS = (
     ("driver", "analysis", "judge"),
     ("intake",),
     ("exported",),
-    ("candidates", "converted", "result", "sample"),
+    ("candidates", "converted", "refusals", "result", "sample"),
     ("choice", "report"),
     ("parity", "measure"),
     ("backends",),

@@ -9,25 +9,13 @@ from typing import Any
 from slimml.analysis.clock import Times
 from slimml.analysis.stream import Accounts, Step
 from slimml.artifact.files import write_whole
+from slimml.errors import StepRefusal
 from slimml.report.analysis import analysis_page
 from slimml.result import ReferenceReport
 from slimml.units import duration, size
 
 # Attributes that one step lists, the largest first; what is smaller is summed up.
 _LISTED = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A step that slimml cannot compile, and why."""
-
-    path: str
-    class_path: str
-    why: str
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dict."""
-        return {"path": self.path, "class": self.class_path, "why": self.why}
 
 
 @dataclass(slots=True, repr=False)
@@ -45,7 +33,7 @@ class AnalyzeResult:
     accounts: Accounts
     times: Times
     reference: ReferenceReport
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[StepRefusal] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property

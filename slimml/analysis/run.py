@@ -9,10 +9,9 @@ from typing import Any
 
 from slimml.analysis.boosters import booster_shares
 from slimml.analysis.clock import Times, of_graph, of_original
-from slimml.analysis.result import AnalyzeResult, Refusal
-from slimml.analysis.stream import Accounts, Holding, Step, account, record_steps
-from slimml.errors import UnsupportedModelError
-from slimml.frontends.registry import lowering
+from slimml.analysis.result import AnalyzeResult
+from slimml.analysis.stream import Accounts, Holding, Step, account
+from slimml.errors import StepRefusal, UnsupportedModelError
 from slimml.ingest.read import Ingested
 from slimml.ingest.record import Record
 from slimml.intake import check_python, content_of, graphs, ingest, original
@@ -86,17 +85,12 @@ def _accounts(source: Ingested) -> Accounts:
     return Accounts([Step("model", name, isinstance(root, Record), whole)], 0)
 
 
-def _lowered(source: Ingested, sample: Sample, trust: bool) -> tuple[Graph | None, list[Refusal]]:
+def _lowered(source: Ingested, sample: Sample, trust: bool) -> tuple[Graph | None, list[StepRefusal]]:
     """What the model means, or which of its steps are refused."""
     try:
         return graphs(source, sample, ShrinkOptions(trust=trust))[0], []
     except UnsupportedModelError as error:
-        steps = record_steps(source.root) if isinstance(source.root, Record) else []
-        found = [Refusal(p, r.path, "no frontend knows this class") for p, r in steps if lowering(r.path) is None]
-        if error.where not in {r.path for r in found}:
-            name = next((r.path for p, r in steps if p == error.where), "")
-            found.insert(0, Refusal(error.where, name, error.what))
-        return None, found
+        return None, list(error.refusals)
 
 
 def _rows(sample: Sample, fresh: Graph | None) -> RawRows | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slimml.cli.render import Screen
-from slimml.errors import InternalError, SlimmlError
+from slimml.errors import InternalError, SlimmlError, UnsupportedModelError
 
 
 def _nothing(screen: Screen) -> None:
@@ -45,6 +45,14 @@ class Command:
 def described(error: BaseException) -> dict[str, Any]:
     """An error for --json."""
     if isinstance(error, SlimmlError):
-        return {"type": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
+        told: dict[str, Any] = {
+            "type": type(error).__name__,
+            "what": error.what,
+            "where": error.where,
+            "hint": error.hint,
+        }
+        if isinstance(error, UnsupportedModelError):
+            told["refused"] = [r.to_json() for r in error.refusals]
+        return told
     name = InternalError.__name__ if not isinstance(error, KeyboardInterrupt | MemoryError) else type(error).__name__
     return {"type": name, "what": f"{type(error).__name__}: {error}", "where": "", "hint": ""}

@@ -12,6 +12,7 @@ from slimml.errors import IngestError
 _DETAILS = """\
 Nothing in the file is imported, called or unpickled. A name is harmless if it is on the list of names that honest
 models need, dangerous if it runs programs or code, opens files or connections, or lends such a function; else unknown.
+Steps that `slimml shrink` cannot compile are listed with their reasons; they do not change the exit code.
 
 exit code: 0 if nothing dangerous is named, 1 if something is, 3 if the file could not be read to its end
 """
@@ -24,7 +25,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(args: Namespace) -> Outcome:
     from slimml.ingest.names import DANGEROUS
-    from slimml.ingest.scan import ScanReport, scan
+    from slimml.ingest.scan import ScanReport
+    from slimml.refusals import scan
 
     def show(screen: Screen, report: ScanReport) -> None:
         screen.line(f"{args.model}: {report.format or 'no format that is known'}, {size(report.bytes)}")
@@ -33,6 +35,8 @@ def _run(args: Namespace) -> Outcome:
             screen.table(("verdict", "name", "what importing or calling it would do"), rows)
         for warning in report.warnings:
             screen.line(f"note: {warning}")
+        for refusal in report.refusals:
+            screen.line(f"not compiled: {refusal}")
         screen.line(f"{report.verdict}: {len(report.imports)} names")
 
     report = scan(args.model)

@@ -12,6 +12,7 @@ import numpy as np
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
 from slimml.frontends.registry import WAYS_OUT, lowering
+from slimml.frontends.strangers import why_unknown
 from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
 from slimml.ir.domain import Domain
@@ -69,11 +70,16 @@ class Lowerer:
         """What an estimator means on x. Raises UnsupportedEstimatorError, UnfittedModelError."""
         with self._inside(est, step):
             if not isinstance(est, Record):
-                raise UnsupportedEstimatorError(f"{est!r:.80} is no estimator", where=self.where, hint=WAYS_OUT)
-            function = lowering(est.path) or self.fallback
-            if function is None:
-                raise UnsupportedEstimatorError(f"no frontend knows {est.path}", where=self.where, hint=WAYS_OUT)
-            return self._checked(function, est, x)
+                raise self.unsupported(f"{est!r:.80} is no estimator")
+            where, function = self.where, lowering(est.path)
+            try:
+                if function is None:
+                    raise _unknown(est, where)
+                return self._checked(function, est, x)
+            except UnsupportedEstimatorError as error:
+                if self.fallback is None or error.where != where:
+                    raise
+                return self._fallen_back(self.fallback, est, x, error)
 
     def transform(self, est: Any, x: Source, step: str | None = None) -> Node:
         """The block that a transformer makes of x."""
@@ -144,6 +150,12 @@ class Lowerer:
                 raise
             raise UnfittedModelError(error.what, where=self.where, hint=error.hint) from None
 
+    def _fallen_back(self, fallback: Lowering, est: Record, x: Source, first: UnsupportedEstimatorError) -> Lowered:
+        try:
+            return fallback(est, x, self)
+        except UnsupportedEstimatorError as error:
+            raise self.unsupported(f"{first.what}, and {error.what}") from None
+
     @contextmanager
     def _inside(self, est: Any, step: str | None) -> Iterator[None]:
         version = est.get("_sklearn_version") if isinstance(est, Record) else None
@@ -173,13 +185,15 @@ def lower(
 
     `offered`: the columns of the user's data or schema, for a model that does not say how many it takes.
     `kinds`, `dtypes`, `domains`: what the user's data or schema says of the columns, by name (x0, x1, ... where the
-    original knows no names). `fallback` lowers what no frontend knows. `float32`: for number columns that are float32.
+    original knows no names). `fallback` lowers what no frontend does. `float32`: for number columns that are float32.
     Raises UnsupportedEstimatorError,
     UnfittedModelError.
     """
     if not isinstance(record, Record):
         what = "nothing that could be a model" if record is None else f"a {type(record).__name__}, not a fitted model"
         raise UnsupportedEstimatorError(f"the file holds {what}", where="model", hint="Save the fitted pipeline.")
+    if fallback is None and lowering(record.path) is None:
+        raise _unknown(record, "model")
     columns = columns_of(record, offered)
     table = RawTable(columns.names, columns.named, float32=float32)
     position = {n: i for i, n in enumerate(columns.names)}
@@ -191,6 +205,11 @@ def lower(
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
     return _finished(lowered, table)
+
+
+def _unknown(est: Record, where: str) -> UnsupportedEstimatorError:
+    what, hint = why_unknown(est.path)
+    return UnsupportedEstimatorError(what, where=where, hint=hint)
 
 
 def _is_finite(x: Node) -> bool:

@@ -49,6 +49,7 @@ _SKLEARN = (
 )
 _FAMILIES = (
     *(f"sklearn.{family}" for family in _SKLEARN),
+    "imblearn",
     "lightgbm.models",
     "xgboost.models",
 )

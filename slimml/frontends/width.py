@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
-from slimml.frontends.registry import WAYS_OUT, lowering, reads_documents
+from slimml.frontends.registry import lowering, reads_documents
+from slimml.frontends.strangers import why_unknown
 from slimml.ingest.record import Record, Symbol
 
 # A few bytes can claim billions of columns, each of which gets a name.
@@ -223,7 +224,8 @@ def _untold(record: Record, readers: list[Record]) -> UnfittedModelError | Unsup
     """Why nothing tells how many columns a model takes."""
     for est in readers:
         if lowering(est.path) is None:
-            return UnsupportedEstimatorError(f"no frontend knows {est.path}", where="model", hint=WAYS_OUT)
+            what, hint = why_unknown(est.path)
+            return UnsupportedEstimatorError(what, where="model", hint=hint)
     if any(name.endswith("_") for est in readers for name in est.fields) or any(map(_keeps_width, readers)):
         return UnsupportedEstimatorError(
             f"nothing in the file says how many columns {record.name} takes",

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from slimml.errors import IngestError
+from slimml.errors import IngestError, StepRefusal
 from slimml.ingest.container import open_source
 from slimml.ingest.decode import decode
 from slimml.ingest.limits import DEFAULT, Limits
@@ -26,6 +26,8 @@ class ScanReport:
     `imports`   every name, the dangerous ones first
     `complete`  whether the whole stream was read; if not, `stopped` says why and `stopped_at` the byte
     `warnings`  such as bytes after the end of the pickle
+    `refusals`  the steps of its models that slimml cannot compile, where they were looked for
+    `root`      what the file holds, as inert data; None where it was not read to its end
     """
 
     format: str = ""
@@ -35,6 +37,8 @@ class ScanReport:
     stopped: str = ""
     stopped_at: int | None = None
     warnings: list[str] = field(default_factory=list)
+    refusals: list[StepRefusal] = field(default_factory=list)
+    root: Any = field(default=None, repr=False)
 
     @property
     def verdict(self) -> str:
@@ -53,6 +57,7 @@ class ScanReport:
             "stopped_at": self.stopped_at,
             "imports": [i.to_json() for i in self.imports],
             "warnings": list(self.warnings),
+            "refused": [r.to_json() for r in self.refusals],
         }
 
 
@@ -89,7 +94,9 @@ def _stopped(report: ScanReport, error: IngestError) -> ScanReport:
 def _judged_whole(report: ScanReport, root: Any, context: Context, limits: Limits) -> list[Import]:
     """The stream was read whole; say so if `read` refuses it for what it holds."""
     try:
-        return checked(root, context, limits).imports
+        found = checked(root, context, limits)
+        report.root = found.root
+        return found.imports
     except IngestError as e:
         report.warnings.append(f"refused by slimml: {e.what}")
         return []
