@@ -27,7 +27,8 @@ def tree_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """One and several outputs, missing values as they were learned."""
     tables, counts = _classes(est, ctx)
     total = _forest([est], est, x, counts, _SINGLE, ctx)
-    return _classifier(tables, counts, total, ctx)
+    votes = _forest([est], est, x, counts, _SINGLE, ctx, divide=False) if _division_ties(est, counts, ctx) else total
+    return _classifier(tables, counts, total, ctx, votes)
 
 
 @lowers("sklearn.tree._classes.DecisionTreeRegressor", "sklearn.tree.tree.DecisionTreeRegressor",
@@ -64,10 +65,12 @@ def _mean(est: Record, x: Source, counts: list[int], ctx: Lowerer) -> Node:
     return Divide(inputs=(total,), value=number, origin=ctx.where)
 
 
-def _forest(trees: list[Any], est: Record, x: Source, counts: list[int], start: float, ctx: Lowerer) -> Node:
+def _forest(
+    trees: list[Any], est: Record, x: Source, counts: list[int], start: float, ctx: Lowerer, *, divide: bool = True
+) -> Node:
     ctx.check_width(est, x)
     block = ctx.float32(x, finite=accepts_missing(trees[0], x, ctx) if trees else "all")
-    raw = raw_trees(trees, counts, block.type.width, ctx)
+    raw = raw_trees(trees, counts, block.type.width, ctx, divide=divide)
     return ranked_forest(block, raw, base=np.full(sum(counts), start), origin=ctx.where)
 
 
@@ -92,8 +95,11 @@ def accepts_missing(tree: Record, x: Source, ctx: Lowerer) -> Finite:
     return "missing"
 
 
-def raw_trees(estimators: list[Any], counts: list[int], width: int, ctx: Lowerer) -> RawTrees:
-    """The nodes of a list of fitted trees; `counts`: classes per output (1 for a regressor)."""
+def raw_trees(estimators: list[Any], counts: list[int], width: int, ctx: Lowerer, *, divide: bool = True) -> RawTrees:
+    """The nodes of a list of fitted trees; `counts`: classes per output (1 for a regressor).
+
+    Where a release kept weighted counts of classes, their fractions are the values; the counts where not to `divide`.
+    """
     trees = [_tree(e, width, ctx) for e in estimators]
     if not trees:
         raise ctx.unsupported("an ensemble without trees")
@@ -106,14 +112,14 @@ def raw_trees(estimators: list[Any], counts: list[int], width: int, ctx: Lowerer
 
     left, right = joined("left_child"), joined("right_child")
     inner, shift = left >= 0, np.repeat(roots, sizes)
-    missing = "missing_go_to_left" in (nodes[0].dtype.names or ())  # appears in 1.3
+    missing = _learned_missing(nodes, ctx)
     return RawTrees(
         feature=np.where(inner, joined("feature"), -1),
         threshold=joined("threshold"),
         left=np.where(inner, left + shift, -1),
         right=np.where(inner, right + shift, -1),
         missing_left=joined("missing_go_to_left") != 0 if missing else np.zeros(len(left), dtype=bool),
-        values=np.concatenate([_values(t, counts, ctx) for t in trees]),
+        values=np.concatenate([_values(e, counts, ctx, divide) for e in estimators]),
         roots=roots,
     )
 
@@ -128,14 +134,58 @@ def _tree(est: Any, width: int, ctx: Lowerer) -> Record:
     return tree
 
 
-def _values(tree: Record, counts: list[int], ctx: Lowerer) -> np.ndarray:
+def _learned_missing(nodes: list[np.ndarray], ctx: Lowerer) -> bool:
+    """Whether nodes say where missing values go: those of 1.3 and later do."""
+    has = {"missing_go_to_left" in (n.dtype.names or ()) for n in nodes}
+    if len(has) > 1 or (ctx.version > (0, 0) and has != {ctx.version >= (1, 3)}):
+        said, found = (f"{ctx.version[0]}.{ctx.version[1]}", "missing_go_to_left" if True in has else "none such")
+        raise ctx.unsupported(f"trees of release {said} have nodes with {found}; 1.3 was the first to write the field")
+    return True in has
+
+
+def _values(est: Record, counts: list[int], ctx: Lowerer, divide: bool) -> np.ndarray:
     """Leaf values (n, sum of counts): class fractions of each output, or its mean."""
-    values = np.asarray(tree.get("values"), dtype=np.float64)
+    parts = _stored(est, counts, ctx)
+    if divide and est.name.endswith("Classifier") and _are_counts(est.tree_, parts[0], ctx):
+        parts = [_fractions(p) for p in parts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _division_ties(est: Record, counts: list[int], ctx: Lowerer) -> bool:
+    """Whether a class is the largest before the counts of a leaf are divided, where a tree's predict looks for it, and
+    not after.
+    """
+    parts = _stored(est, counts, ctx)
+    if not _are_counts(est.tree_, parts[0], ctx):
+        return False
+    return any((p.argmax(axis=1) != _fractions(p).argmax(axis=1)).any() for p in parts)
+
+
+def _stored(est: Record, counts: list[int], ctx: Lowerer) -> list[np.ndarray]:
+    """The values as the file has them, per output (n, classes)."""
+    values = np.asarray(est.tree_.get("values"), dtype=np.float64)
     if values.ndim != 3 or values.shape[1] != len(counts) or values.shape[2] < max(counts):
         raise ctx.unsupported(f"a tree has values of shape {values.shape} for outputs of {counts} classes")
-    if len(counts) == 1:
-        return values[:, 0, : counts[0]]
-    return np.concatenate([values[:, k, :n] for k, n in enumerate(counts)], axis=1)
+    return [values[:, k, :n] for k, n in enumerate(counts)]
+
+
+def _are_counts(tree: Record, values: np.ndarray, ctx: Lowerer) -> bool:
+    """Whether a classifier's values are weighted counts, as before 1.4, and not fractions: the root's add up to its
+    weight, or to 1.
+    """
+    total, weight = float(values[0].sum()), float(np.asarray(tree.nodes)["weighted_n_node_samples"][0])
+    to_one, to_weight = abs(total - 1), abs(total - weight)
+    before = ctx.version < (1, 4) if ctx.version > (0, 0) else to_weight < to_one
+    if to_one != to_weight and before != (to_weight < to_one):
+        said, found = f"{ctx.version[0]}.{ctx.version[1]}", "fractions" if before else "counts"
+        raise ctx.unsupported(f"trees of release {said} hold {found} of classes; 1.4 went from counts to fractions")
+    return before
+
+
+def _fractions(counts: np.ndarray) -> np.ndarray:
+    """What predict_proba made of the counts of a leaf."""
+    total = counts.sum(axis=1)[:, None]
+    return counts / np.where(total == 0, 1.0, total)
 
 
 def _classes(est: Record, ctx: Lowerer) -> tuple[tuple[np.ndarray, ...], list[int]]:
@@ -146,13 +196,12 @@ def _classes(est: Record, ctx: Lowerer) -> tuple[tuple[np.ndarray, ...], list[in
     return tables, [len(t) for t in tables]
 
 
-def _classifier(tables: tuple[np.ndarray, ...], counts: list[int], probability: Node, ctx: Lowerer) -> Model:
-    ends = np.cumsum(counts).tolist()
-    parts = [probability]
-    if len(counts) > 1:
-        ranges = [np.arange(end - n, end) for end, n in zip(ends, counts, strict=True)]
-        parts = [Select(inputs=(probability,), index=r.astype(np.int64), origin=ctx.where) for r in ranges]
-    choices = [ArgMax(inputs=(p,), origin=ctx.where) for p in parts]
+def _classifier(
+    tables: tuple[np.ndarray, ...], counts: list[int], probability: Node, ctx: Lowerer, votes: Node | None = None
+) -> Model:
+    """`votes`: where predict looks for the largest, if not among the probabilities."""
+    parts = _per_output(probability, counts, ctx)
+    choices = [ArgMax(inputs=(p,), origin=ctx.where) for p in _per_output(votes or probability, counts, ctx)]
     choice = choices[0] if len(choices) == 1 else Concat(inputs=tuple(choices), origin=ctx.where)
     logs = tuple(Log(inputs=(p,), origin=ctx.where) for p in parts)
     single = len(counts) == 1
@@ -164,3 +213,10 @@ def _classifier(tables: tuple[np.ndarray, ...], counts: list[int], probability: 
         ),
         tables,
     )
+
+
+def _per_output(block: Node, counts: list[int], ctx: Lowerer) -> list[Node]:
+    if len(counts) == 1:
+        return [block]
+    ranges = [np.arange(end - n, end) for end, n in zip(np.cumsum(counts).tolist(), counts, strict=True)]
+    return [Select(inputs=(block,), index=r.astype(np.int64), origin=ctx.where) for r in ranges]
