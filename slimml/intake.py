@@ -127,7 +127,14 @@ def original(model: Any, source: Ingested, trust: bool, python: str | None) -> R
     given = bytes(model) if isinstance(model, _BYTES) else model
     unknown = is_harmless(source.imports)
     return open_reference(
-        given, source.versions, unknown, unsaid=source.unsaid, select=source.path, trust=trust, python=python
+        given,
+        source.versions,
+        unknown,
+        unsaid=source.unsaid,
+        opener=source.opener,
+        select=source.path,
+        trust=trust,
+        python=python,
     )
 
 

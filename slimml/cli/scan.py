@@ -19,7 +19,7 @@ exit code: 0 if nothing dangerous is named, 1 if something is, 3 if the file cou
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a pickle or a joblib dump")
+    parser.add_argument("model", metavar="MODEL", help="a pickle, a joblib dump or a skops file")
     add_json(parser)
 
 

@@ -13,7 +13,7 @@ from slimml.ingest.limits import Limits
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _CHUNK = 1 << 20
 _MOST_MEMBERS = 10_000
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -34,7 +34,7 @@ def only_member(data: memoryview, limits: Limits, spent: int) -> bytearray:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
-            _check_names(members)
+            check_names(members)
             files = [m for m in members if not m.is_dir()]
             _refuse_known({m.filename for m in files})
             if len(files) != 1:
@@ -43,7 +43,7 @@ def only_member(data: memoryview, limits: Limits, spent: int) -> bytearray:
                     f"a zip archive of {len(files)} files: {names}", hint="Unpack it and name the model file in it."
                 )
             return _inflate(archive, files[0], limits, spent, len(data))
-    except _BROKEN as e:
+    except BROKEN as e:
         if isinstance(e, IngestError):
             raise
         raise CorruptInputError(f"the zip archive is damaged: {e}") from None
@@ -51,8 +51,18 @@ def only_member(data: memoryview, limits: Limits, spent: int) -> bytearray:
         raise UnknownFormatError(f"the zip archive is not readable: {e}") from None
 
 
-def _check_names(members: list[zipfile.ZipInfo]) -> None:
-    if len(members) > _MOST_MEMBERS:
+def holds(data: memoryview, name: str) -> bool:
+    """Whether this is an archive with a member of that name; a damaged one holds nothing."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return name in archive.namelist()
+    except BROKEN:
+        return False
+
+
+def check_names(members: list[zipfile.ZipInfo], most: int = _MOST_MEMBERS) -> None:
+    """Refuse names that lead out of the archive, links, names that come twice, and more than `most` members."""
+    if len(members) > most:
         raise LimitError(f"a zip archive of {len(members)} members")
     seen: set[str] = set()
     for member in members:
@@ -72,9 +82,7 @@ def _check_names(members: list[zipfile.ZipInfo]) -> None:
 def _refuse_known(names: set[str]) -> None:
     last = {name.rsplit("/", 1)[-1] for name in names}
     kind = None
-    if "schema.json" in names:
-        kind = "a skops file, which is not read yet"
-    elif "data.pkl" in last:
+    if "data.pkl" in last:
         kind = "a PyTorch checkpoint"
     elif "model.weights.h5" in last or "keras_metadata.pb" in last:
         kind = "a Keras model"

@@ -19,8 +19,8 @@ _CODE = re.compile(
 _UNIT = re.compile(r"(?:generic|Y|M|W|D|h|m|s|ms|us|\xb5s|ns|ps|fs|as)\Z")
 _ORDERS = ("<", ">", "|", "=")
 _MOST_DIMENSIONS = 32
-_MOST_FIELDS = 1000
-_LARGEST_ITEM = 1 << 30
+MOST_FIELDS = 1000
+LARGEST_ITEM = 1 << 30
 # Content of a file stands at any offset. Up to this many bytes are copied to be aligned; a large forest stays a view.
 _COPIED = 16 << 20
 _LAST_CHARACTER = sys.maxunicode
@@ -36,7 +36,7 @@ def dtype_of_args(machine: Machine, args: tuple[Any, ...]) -> DType:
         made = np.dtype(code)
     except (TypeError, ValueError, OverflowError):
         raise machine.corrupt(f"a dtype has the code {code!r}") from None
-    if made.itemsize > _LARGEST_ITEM:
+    if made.itemsize > LARGEST_ITEM:
         raise machine.corrupt(f"a dtype has items of {made.itemsize} bytes")
     return made
 
@@ -54,7 +54,7 @@ def dtype_of_state(machine: Machine, base: DType, state: Any) -> DType:
             return _structured(machine, names, fields, item)
         if base.kind in "mM":
             base = _with_unit(machine, base, state[8] if len(state) > 8 else None)
-        elif base.kind in "SUV" and base.itemsize == 0 < item <= _LARGEST_ITEM:
+        elif base.kind in "SUV" and base.itemsize == 0 < item <= LARGEST_ITEM:
             base = np.dtype(f"{base.kind}{item // 4 if base.kind == 'U' else item}")
         if item != base.itemsize:
             raise machine.corrupt("a dtype's item size contradicts its code")
@@ -68,13 +68,13 @@ def _subarray(machine: Machine, subarray: Any, item: int) -> DType:
         raise machine.corrupt("a sub-array dtype has no shape")
     base = as_dtype(machine, subarray[0])
     shape = subarray[1] if type(subarray[1]) is tuple else (subarray[1],)
-    if base.hasobject or count_of(machine, shape) * base.itemsize != item or item > _LARGEST_ITEM:
+    if base.hasobject or count_of(machine, shape) * base.itemsize != item or item > LARGEST_ITEM:
         raise machine.corrupt("a sub-array dtype contradicts its item size")
     return np.dtype((base, shape))
 
 
 def _structured(machine: Machine, names: Any, fields: Any, item: int) -> DType:
-    if type(names) is not tuple or type(fields) is not dict or len(names) > _MOST_FIELDS or item > _LARGEST_ITEM:
+    if type(names) is not tuple or type(fields) is not dict or len(names) > MOST_FIELDS or item > LARGEST_ITEM:
         raise machine.corrupt("a dtype's fields have an unknown shape")
     formats, offsets, titles = [], [], []
     for name in names:

@@ -7,7 +7,7 @@ import mmap
 import os
 import stat
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from slimml.errors import LimitError, UsageError
@@ -16,6 +16,7 @@ from slimml.ingest.compression import compression_of, decompress
 from slimml.ingest.lightgbm import is_text_model
 from slimml.ingest.limits import Limits
 from slimml.ingest.machine import Source
+from slimml.ingest.skops.file import is_skops
 from slimml.ingest.xgboost.model import format_of
 
 # Files from this size on are mapped: their arrays become views of the page cache instead of copies.
@@ -28,12 +29,15 @@ class Opened:
     """The bytes of a source as they are, and the pickle or the model text inside them.
 
     `raw` is the file, `data` what is inside, `layers` what was around it (outermost first), `name` the file's or "".
+    `spent`: bytes that have come out of the layers. `skops`: `data` is an archive that holds a model in many members.
     """
 
     raw: Source
     data: Source
     layers: list[str] = field(default_factory=list)
     name: str = ""
+    spent: int = 0
+    skops: bool = False
 
     @property
     def size(self) -> int:
@@ -84,10 +88,12 @@ def _read_file(path: Path) -> Source:
 
 
 def _unwrap(opened: Opened, limits: Limits) -> None:
-    spent = 0
     while True:
         head = opened.head
         kind = "zip" if head[:4] in archive.MAGIC else compression_of(head)
+        if kind == "zip" and is_skops(memoryview(opened.data)):
+            opened.skops = True
+            return
         if kind is None and (is_text_model(head) or format_of(head) is not None):
             return
         if kind is None:
@@ -98,7 +104,8 @@ def _unwrap(opened: Opened, limits: Limits) -> None:
         if len(opened.layers) >= limits.layers:
             raise LimitError(f"more than {limits.layers} archives around each other")
         view = memoryview(opened.data)
-        inner = archive.only_member(view, limits, spent) if kind == "zip" else decompress(kind, view, limits, spent)
+        take_off = archive.only_member if kind == "zip" else partial(decompress, kind)
+        inner = take_off(view, limits, opened.spent)
         opened.data = inner
         opened.layers.append(kind)
-        spent += len(inner)
+        opened.spent += len(inner)

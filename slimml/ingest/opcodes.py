@@ -200,6 +200,11 @@ def _build(m: Machine) -> None:
     if type(target) is not Record:
         finish(m, target, state)
         return
+    set_state(target, state)
+
+
+def set_state(target: Record, state: Any) -> None:
+    """What BUILD does to an object: its attributes, or a state of another kind as it is."""
     # A class with slots has two dicts for a state: attributes, and slots.
     parts = state if type(state) is tuple and len(state) == 2 else (state,)
     if all(part is None or (type(part) is dict and _ONLY_TEXT.issuperset(map(type, part))) for part in parts):

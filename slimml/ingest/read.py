@@ -19,7 +19,7 @@ from slimml.ingest.lightgbm import PARSED, booster_of, complete, is_text_model
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
-from slimml.ingest.record import Record
+from slimml.ingest.skops.file import read_skops
 from slimml.ingest.spans import Stream
 from slimml.ingest.structure import check_structure
 from slimml.ingest.versions import versions_in
@@ -41,6 +41,7 @@ class Ingested:
     `path`      where in the file the root stands ("" for the whole)
     `source`    the bytes themselves; None for a live object
     `stream`    the pickle, to ask which of its bytes are what; None where the model was not in a pickle
+    `opener`    the package that loads the file, where that is none of `versions`
     """
 
     root: Any
@@ -53,6 +54,7 @@ class Ingested:
     path: str = ""
     source: Opened | None = field(default=None, repr=False)
     stream: Stream | None = field(default=None, repr=False)
+    opener: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -75,6 +77,8 @@ def read(
         return _read_text(opened, context, limits, select)
     if xgboost.format_of(opened.head) is not None:
         return _read_xgboost(opened, context, limits, select)
+    if opened.skops:
+        return _read_skops(opened, context, limits, select)
     try:
         root, end = decode(opened.data, context)
     except IngestError as e:
@@ -101,8 +105,19 @@ def _read_xgboost(opened: Opened, context: Context, limits: Limits, select: str 
     return _own_format(root, opened, context, limits, select, lambda: f"XGBoost {root.fields[xgboost.PARSED].form}")
 
 
+def _read_skops(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
+    try:
+        file = read_skops(memoryview(opened.data), context, opened.spent)
+    except IngestError as e:
+        refuse_dangerous(imports_of(context), broken=f"; besides, {e.what}")
+        raise
+    ingested = _own_format(file.root, opened, context, limits, select, lambda: file.form)
+    ingested.opener = "skops"
+    return ingested
+
+
 def _own_format(
-    root: Record, opened: Opened, context: Context, limits: Limits, select: str | None, name: Callable[[], str]
+    root: Any, opened: Opened, context: Context, limits: Limits, select: str | None, name: Callable[[], str]
 ) -> Ingested:
     """A library's own file; what it is called is known once it has been read."""
     ingested = checked(root, context, limits)

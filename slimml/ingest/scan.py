@@ -13,6 +13,7 @@ from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import DANGEROUS, HARMLESS, UNKNOWN, Import, imports_of
 from slimml.ingest.read import checked, format_name
+from slimml.ingest.skops.file import read_skops
 
 _ORDER = (DANGEROUS, UNKNOWN, HARMLESS)
 
@@ -73,15 +74,20 @@ def scan(source: str | os.PathLike[str] | bytes | memoryview, *, limits: Limits 
         return _stopped(report, e)
     report.bytes = opened.size
     context = Context(limits)
+    form = ""
     try:
-        root, end = decode(opened.data, context)
-        if end < len(opened.data):
-            report.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
+        if opened.skops:
+            file = read_skops(memoryview(opened.data), context, opened.spent)
+            root, form = file.root, "+".join([*opened.layers, file.form])
+        else:
+            root, end = decode(opened.data, context)
+            if end < len(opened.data):
+                report.warnings.append(f"{len(opened.data) - end} bytes after the end of the pickle were not read")
     except IngestError as e:
         _stopped(report, e)
     else:
         report.imports = _judged_whole(report, root, context, limits)
-    report.format = format_name(opened, context)
+    report.format = form or ("skops" if opened.skops else format_name(opened, context))
     report.imports = sorted(report.imports or imports_of(context), key=lambda i: _ORDER.index(i.verdict))
     return report
 

@@ -146,6 +146,7 @@ def open_reference(
     unknown: Sequence[str],
     *,
     unsaid: Mapping[str, str] | None = None,
+    opener: str = "",
     select: str = "",
     trust: bool = False,
     python: str | None = None,
@@ -153,8 +154,9 @@ def open_reference(
     """The original of a file, or why it is not run.
 
     `versions`: the releases that wrote it; `unknown`: the names in it that are not known to be harmless; `unsaid`:
-    library -> format of a part that does not say its release. It is loaded only where each name is known or `trust` is
-    given, and only by the same minor release of its library, or by any where the file does not say which.
+    library -> format of a part that does not say its release; `opener`: the package that reads the file, where that is
+    not the library. It is loaded only where each name is known or `trust` is given, and only by the same minor release
+    of its library, or by any where the file does not say which.
     """
     if unknown and not trust:
         listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
@@ -162,6 +164,8 @@ def open_reference(
     silent = dict(unsaid or {})
     if python is None and (reason := why_not_installed(versions, silent)):
         return NoReference(reason)
+    if python is None and opener and _installed(opener) is None:
+        return NoReference(f"{opener} wrote the file and is not installed here: pip install {opener}")
     try:
         reference = ProcessReference.start(model, select=select, python=python, trust=trust)
     except ReferenceFailedError as error:

@@ -305,13 +305,20 @@ def everything(model: Any) -> list[Any]:
 
 
 def load(data: bytes, select: str) -> Any:
-    """The object in the bytes (pickle, joblib or model text, compressed, alone in a zip), then what is at `select`."""
-    if data[:4] == b"PK\x03\x04":
+    """The object in the bytes (pickle, joblib, skops or model text, compressed, alone in a zip), at `select`."""
+    head = first_bytes(data)
+    if head[:4] == b"PK\x03\x04":
         import zipfile
 
+        data = decompressed(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return load(archive.read(archive.namelist()[0]), select)
-    head = first_bytes(data)
+            names = archive.namelist()
+            if "schema.json" not in names:
+                return load(archive.read(names[0]), select)
+        import skops.io
+
+        # Whoever started this process has judged every name in the file, or the user trusts it.
+        return follow(skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data)), select)
     if head.startswith((b"tree\n", b"tree\r\n")):
         import lightgbm
 

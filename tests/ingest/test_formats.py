@@ -140,7 +140,7 @@ def _npy() -> bytes:
         (b"\x08\x09\x12\x07skl2onnx", "ONNX"),
         (_npy(), "NumPy array"),
         (_zip({"a.npy": _npy()}), "npz"),
-        (_zip({"schema.json": b"{}", "0.npy": _npy()}), "skops"),
+        (_zip({"schema.json": b"{}", "0.npy": _npy()}), "not that of skops"),
         (_zip({"archive/data.pkl": b"", "archive/version": b"3"}), "PyTorch"),
         (b"CBM1\x00\x00", "CatBoost"),
         (b"%PDF-1.7", "PDF"),

@@ -52,9 +52,3 @@ def test_wild_files_decode_or_list_their_models(shared: Path) -> None:
 def test_wild_files_of_boosters_are_read(shared: Path, ending: str) -> None:
     for path in (shared / "wild").rglob(f"*.{ending}"):
         assert read(path).root.name == "Booster", path
-
-
-def test_wild_files_of_other_formats_are_named(shared: Path) -> None:
-    for path in (shared / "wild").rglob("*.skops"):
-        with pytest.raises(IngestError, match="not read yet"):
-            read(path)

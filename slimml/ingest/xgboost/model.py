@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from slimml.errors import LimitError
+from slimml.ingest import jsontext
 from slimml.ingest.record import Record
-from slimml.ingest.xgboost import legacy, text, ubjson
+from slimml.ingest.xgboost import legacy, ubjson
 from slimml.ingest.xgboost.trees import TreeArrays, bad, tree_arrays
 
 BOOSTER = ("xgboost.core", "Booster")
@@ -108,7 +109,7 @@ def read_model(data: memoryview) -> BoosterModel:
     form = format_of(head)
     if head[:1] == b"{":
         form = form or "JSON"
-        document = (ubjson if form == "UBJSON" else text).decode(data)
+        document = (ubjson if form == "UBJSON" else jsontext).decode(data)
         if isinstance(document, dict) and "Model" in document:
             document = document["Model"]  # with the configuration of the run beside it
         return _checked(document, form)
