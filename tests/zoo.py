@@ -102,6 +102,8 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
     TargetEncoder,
@@ -550,6 +552,16 @@ FUNCTIONS = [
     frame("function/columns", make_pipeline(ColumnTransformer(
         [("root", FunctionTransformer(np.sqrt, feature_names_out="one-to-one"), ["income", "age"]),
          ("cube", FunctionTransformer(np.cbrt), ["visits"])]), HistGradientBoostingRegressor(max_iter=4)), "amount"),
+]
+
+SKEWED = [
+    array("skewed/yeo-johnson", make_pipeline(PowerTransformer(), LinearRegression()), "amount"),
+    frame("skewed/box-cox", make_pipeline(ColumnTransformer(
+        [("a", PowerTransformer("box-cox", standardize=False), ["income", "age"])]),
+        HistGradientBoostingRegressor(max_iter=4)), "amount", unseen=False),
+    array("skewed/uniform", make_pipeline(
+        QuantileTransformer(n_quantiles=30), RandomForestRegressor(4, random_state=0)), "amount"),
+    array("skewed/normal", QuantileTransformer(n_quantiles=50, output_distribution="normal"), missing=True),
 ]
 
 SELECTED = [
@@ -1158,6 +1170,7 @@ ZOO: list[ZooModel] = [
     *COMPOSITIONS,
     *BINS,
     *FUNCTIONS,
+    *SKEWED,
     *SELECTED,
     *LINEAR,
     *SHRUNK,

@@ -10,6 +10,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops import heads
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Constant, Dense, Input, Select
+from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
@@ -20,6 +21,7 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
+    PowerCurve,
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
     *(heads.ArgMax, heads.IsPositive),
 )

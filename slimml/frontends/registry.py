@@ -30,6 +30,7 @@ _SKLEARN = (
     "functions",
     "scale",
     "impute",
+    "skewed",
     "encode",
     "bin",
     "select",

@@ -25,6 +25,7 @@ from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph
 from slimml.ir.nearest import distances
 from slimml.ir.node import Node, Value
+from slimml.ir.ops.curves import BOX_COX, YEO_JOHNSON_POWER
 from slimml.ir.ops.functions import FUNCTIONS
 from slimml.ir.ops.kernels import power
 from slimml.options import ROUNDING_EPS
@@ -487,7 +488,7 @@ def _function_moved(name: str, x: np.ndarray, bound: np.ndarray) -> np.ndarray:
     run = FUNCTIONS[name].run
     below, here, above = run(x - bound), run(x), run(x + bound)
     # The others have no turning point but at 0, where those that have one are least: the ends are the farthest.
-    moved = np.maximum(np.abs(above - here), np.abs(here - below))
+    moved = _ends(below, here, above)
     if name == "tan":  # its slope is 1 + tan**2; an interval that may hold a pole holds everything
         slope = 1 + here**2
         moved = np.where(bound * slope < 0.1, 2 * bound * slope, np.inf)
@@ -498,6 +499,43 @@ def _function_moved(name: str, x: np.ndarray, bound: np.ndarray) -> np.ndarray:
     elif name in ("square", "cosh"):
         moved = np.maximum(moved, np.where(np.abs(x) <= bound, np.abs(here - run(0 * x)), 0.0))
     return np.asarray(np.where(np.isnan(moved), np.inf, moved))
+
+
+def _ends(below: np.ndarray, here: np.ndarray, above: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(np.abs(above - here), np.abs(here - below)))
+
+
+@_rule("PowerCurve")
+def _power_curve(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    x, (unit, tiny) = inputs[0].astype(np.float64), _unit(value)
+    if node.kind == BOX_COX:
+        log, power = np.log(x), node.lambdas.astype(np.float64)
+    else:  # of x and of -x, each with the power of its side
+        log, power = np.log1p(np.abs(x)), np.where(x >= 0, node.lambdas, 2 - node.lambdas.astype(np.float64))
+    raised = np.exp(power * log)
+    # The exponent is off by a rounding or two of itself, and that is the relative error of its exponential.
+    own = unit * (np.abs(value) + raised * np.abs(log)) + tiny
+    if node.kind == YEO_JOHNSON_POWER:
+        own = own + np.where(
+            np.abs(power) < np.spacing(1.0), 0.0, unit * (raised * (1 + np.abs(power)) + 1) / np.abs(power)
+        )
+    own = np.where(np.isfinite(value), own, 0.0)
+    return own if incoming[0] is None else own + _curve_moved(node, inputs[0], incoming[0])
+
+
+@_rule("QuantileCurve")
+def _quantile_curve(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    return _rounded(value, _curve_moved(node, inputs[0], _data(incoming[0])))
+
+
+def _curve_moved(node: Any, x: Value, bound: np.ndarray) -> np.ndarray:
+    """How far a rising curve may be from its value at x, for arguments that are within `bound` of x."""
+    here = _data(x)
+    ends = (node.evaluate(_like(x, (here + b).astype(here.dtype))) for b in (-bound, 0 * bound, bound))
+    moved = _ends(*(_data(y) for y in ends))
+    return np.asarray(np.where(bound == 0, 0.0, np.where(np.isnan(moved), np.inf, moved)))
 
 
 @_rule("Exp")

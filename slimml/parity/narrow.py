@@ -11,10 +11,14 @@ import numpy as np
 
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Select
+from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 
-_COLUMN_BY_COLUMN = (Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply)
+_COLUMN_BY_COLUMN = (
+    *(Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply),
+    *(PowerCurve, QuantileCurve),
+)
 
 
 def narrowed(node: Node, columns: np.ndarray) -> Node:
@@ -30,6 +34,10 @@ def narrowed(node: Node, columns: np.ndarray) -> Node:
         return replace(node, inputs=inputs, value=node.value[columns])
     if isinstance(node, Affine):
         return replace(node, inputs=inputs, scale=node.scale[columns], shift=node.shift[columns])
+    if isinstance(node, PowerCurve):
+        return replace(node, inputs=inputs, lambdas=node.lambdas[columns])
+    if isinstance(node, QuantileCurve):
+        return replace(node, inputs=inputs, quantiles=node.quantiles[columns])
     if isinstance(node, FillMissing):
         return replace(node, inputs=inputs, fill=tuple(node.fill[c] for c in columns.tolist()))
     if isinstance(node, Guard):

@@ -16,6 +16,7 @@ from slimml.ir.node import MalformedGraphError, Node
 from slimml.ir.ops import (
     categories,
     columns,
+    curves,
     delegates,
     functions,
     heads,
@@ -34,7 +35,7 @@ from slimml.schema import Schema
 
 # A small file can ask for wide nodes, and types list a domain per column.
 _MAX_COLUMNS = 1 << 26
-_MODULES = (columns, numeric, functions, ranks, categories, text, models, kernels, neighbors, heads, delegates)
+_MODULES = (columns, numeric, functions, curves, ranks, categories, text, models, kernels, neighbors, heads, delegates)
 OPS: dict[str, type[Node]] = {name: next(getattr(m, name) for m in _MODULES if hasattr(m, name)) for name in SPECS}
 
 

@@ -56,6 +56,8 @@ SPECS: dict[str, dict[str, str]] = {
     "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
     "Apply": {"function": STR},
+    "PowerCurve": {"kind": STR, "lambdas": FLOATS},
+    "QuantileCurve": {"quantiles": F64, "references": F64, "margin": FLOAT},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
     "Lookup": {"tables": TABLES, "refuse": BOOLS},

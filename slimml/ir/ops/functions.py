@@ -10,6 +10,7 @@ import numpy as np
 
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node, Value, on_entries, require, require_inputs
+from slimml.ir.normal import ndtri
 from slimml.ir.types import ValueType, each
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -19,16 +20,16 @@ _LARGEST = float(np.finfo(np.float64).max)
 class Function:
     """What is known of a function.
 
-    `run`     numpy's own, in the dtype of the block
+    `run`     numpy's own (ndtri: scipy's), in the dtype of the block
     `exact`   one correctly rounded operation: the same bits on every machine
-    `zero`    f(0) is 0, so it may be applied to the stored entries of a sparse block alone
+    `stored`  of a sparse block it takes the stored entries alone, as f(0) is 0 (or as the original has it)
     `inside`  closed interval on which f makes no NaN of a number
     `least`   f is never less
     """
 
     run: Callable[[np.ndarray], np.ndarray]
     exact: bool = False
-    zero: bool = False
+    stored: bool = False
     inside: tuple[float, float] = (-inf, inf)
     least: float = -inf
 
@@ -36,53 +37,54 @@ class Function:
 # The functions that a plan may name. What is not correctly rounded differs in last bits between numpy's releases, and
 # from one processor to the next.
 FUNCTIONS: dict[str, Function] = {
-    "absolute": Function(np.absolute, exact=True, zero=True, least=0.0),
-    "ceil": Function(np.ceil, exact=True, zero=True),
-    "fabs": Function(np.fabs, exact=True, zero=True, least=0.0),
-    "floor": Function(np.floor, exact=True, zero=True),
-    "nan_to_num": Function(np.nan_to_num, exact=True, zero=True),
-    "negative": Function(np.negative, exact=True, zero=True),
+    "absolute": Function(np.absolute, exact=True, stored=True, least=0.0),
+    "ceil": Function(np.ceil, exact=True, stored=True),
+    "fabs": Function(np.fabs, exact=True, stored=True, least=0.0),
+    "floor": Function(np.floor, exact=True, stored=True),
+    "nan_to_num": Function(np.nan_to_num, exact=True, stored=True),
+    "negative": Function(np.negative, exact=True, stored=True),
     "reciprocal": Function(np.reciprocal, exact=True),
-    "rint": Function(np.rint, exact=True, zero=True),
-    "sign": Function(np.sign, exact=True, zero=True, least=-1.0),
-    "sqrt": Function(np.sqrt, exact=True, zero=True, inside=(0.0, inf), least=0.0),
-    "square": Function(np.square, exact=True, zero=True, least=0.0),
-    "trunc": Function(np.trunc, exact=True, zero=True),
+    "rint": Function(np.rint, exact=True, stored=True),
+    "sign": Function(np.sign, exact=True, stored=True, least=-1.0),
+    "sqrt": Function(np.sqrt, exact=True, stored=True, inside=(0.0, inf), least=0.0),
+    "square": Function(np.square, exact=True, stored=True, least=0.0),
+    "trunc": Function(np.trunc, exact=True, stored=True),
     # One multiplication by a constant.
-    "deg2rad": Function(np.deg2rad, exact=True, zero=True),
-    "rad2deg": Function(np.rad2deg, exact=True, zero=True),
+    "deg2rad": Function(np.deg2rad, exact=True, stored=True),
+    "rad2deg": Function(np.rad2deg, exact=True, stored=True),
     "arccos": Function(np.arccos, inside=(-1.0, 1.0), least=0.0),
     "arccosh": Function(np.arccosh, inside=(1.0, inf), least=0.0),
-    "arcsin": Function(np.arcsin, zero=True, inside=(-1.0, 1.0)),
-    "arcsinh": Function(np.arcsinh, zero=True),
-    "arctan": Function(np.arctan, zero=True),
-    "arctanh": Function(np.arctanh, zero=True, inside=(-1.0, 1.0)),
-    "cbrt": Function(np.cbrt, zero=True),
+    "arcsin": Function(np.arcsin, stored=True, inside=(-1.0, 1.0)),
+    "arcsinh": Function(np.arcsinh, stored=True),
+    "arctan": Function(np.arctan, stored=True),
+    "arctanh": Function(np.arctanh, stored=True, inside=(-1.0, 1.0)),
+    "cbrt": Function(np.cbrt, stored=True),
     "cos": Function(np.cos, inside=(-_LARGEST, _LARGEST)),
     "cosh": Function(np.cosh, least=0.0),
     "exp": Function(np.exp, least=0.0),
     "exp2": Function(np.exp2, least=0.0),
-    "expm1": Function(np.expm1, zero=True),
+    "expm1": Function(np.expm1, stored=True),
     "log": Function(np.log, inside=(0.0, inf)),
     "log10": Function(np.log10, inside=(0.0, inf)),
-    "log1p": Function(np.log1p, zero=True, inside=(-1.0, inf)),
+    "log1p": Function(np.log1p, stored=True, inside=(-1.0, inf)),
     "log2": Function(np.log2, inside=(0.0, inf)),
-    "sin": Function(np.sin, zero=True, inside=(-_LARGEST, _LARGEST)),
-    "sinh": Function(np.sinh, zero=True),
-    "tan": Function(np.tan, zero=True, inside=(-_LARGEST, _LARGEST)),
-    "tanh": Function(np.tanh, zero=True),
+    "ndtri": Function(ndtri, stored=True, inside=(0.0, 1.0)),
+    "sin": Function(np.sin, stored=True, inside=(-_LARGEST, _LARGEST)),
+    "sinh": Function(np.sinh, stored=True),
+    "tan": Function(np.tan, stored=True, inside=(-_LARGEST, _LARGEST)),
+    "tanh": Function(np.tanh, stored=True),
 }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Apply(Node):
-    """y = f(x), f one of FUNCTIONS by its name; csr where f keeps zero at zero"""
+    """y = f(x), f one of FUNCTIONS by its name; of csr the stored entries"""
 
     function: str
 
     def check(self) -> None:
         require(self.function in FUNCTIONS, f"no function {self.function!r:.40}")
-        require_inputs(self, 1, layouts=("dense", "csr") if FUNCTIONS[self.function].zero else ("dense",))
+        require_inputs(self, 1, layouts=("dense", "csr") if FUNCTIONS[self.function].stored else ("dense",))
         require(self.source.dtype in ("float64", "float32"), f"Apply takes floats, got {self.source}")
 
     def infer(self) -> ValueType:
