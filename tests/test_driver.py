@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 import slimml
 from slimml.errors import InputError, UsageError
@@ -98,3 +100,16 @@ def test_a_result_prints_on_one_line():
     text = str(shrunk())
     assert "portable" in text and "compared with the live Pipeline" in text
     assert len(text) < 300 and "\n" not in text
+
+
+def test_a_vectorizer_and_its_model_in_a_dict_ship_as_one_pipeline(tmp_path: Path):
+    documents, y = ["red wine", "white wine", "red beer", "pale beer"] * 3, [1, 1, 0, 0] * 3
+    vectorizer = TfidfVectorizer().fit(documents)
+    model = LogisticRegression().fit(vectorizer.transform(documents), y)
+    path = tmp_path / "bundle.pkl"
+    path.write_bytes(pickle.dumps({"vectorizer": vectorizer, "model": model}))
+    for given in (path, {"vectorizer": vectorizer, "model": model}):
+        result = slimml.shrink(given, select="vectorizer,model", backend="portable")
+        assert result.reference.how in ("process", "in-process")
+        answers = result.load().predict_proba(documents)
+        np.testing.assert_allclose(answers, model.predict_proba(vectorizer.transform(documents)), rtol=1e-12)

@@ -28,7 +28,11 @@ def add_original(parser: ArgumentParser) -> None:
 
 def add_running(parser: ArgumentParser) -> None:
     """How to find and run the original."""
-    parser.add_argument("--select", metavar="PATH", help="the model to take from a file that holds several")
+    parser.add_argument(
+        "--select",
+        metavar="PATH",
+        help="the model to take from a file that holds several; PATH,PATH: steps that run one after the other",
+    )
     parser.add_argument(
         "--reference-python", metavar="PY", help="a Python with the release that wrote the model, to run the original"
     )

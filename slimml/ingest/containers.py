@@ -17,6 +17,9 @@ _NOT_MODELS = frozenset(
         *("logging", "random", "enum", "_io", "io", "joblib"),
     ]
 )
+# Endings of the names of classes that stand before a model, and of those that stand beside it.
+_TRANSFORMERS = ("Vectorizer", "Scaler", "Imputer", "Transformer", "OneHotEncoder", "OrdinalEncoder", "PCA", "SVD")
+_OF_LABELS = ("LabelEncoder", "Binarizer")
 _HOLDERS = (Record, dict, list, tuple, np.ndarray)
 _DEEPEST = 8
 _MOST = 1000
@@ -63,19 +66,57 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
 def choose(root: Any, select: str | None) -> tuple[str, Any]:
     """The path and the value to go on with: what `select` names, else the root, else its only model.
 
+    Paths with commas between them name steps that run one after the other: what comes of them is a Pipeline's Record.
     Raises IngestError that lists the paths where there are several models or where `select` leads nowhere.
     """
+    if select and "," in select and not _leads(root, select):
+        return _chained(root, [part.strip() for part in select.split(",")])
     if select:
         return select, _follow(root, select)
     found = [] if is_model(root) else models(root)
     if len(found) == 1:
         return found[0]
     if found:
+        chain = _likely_chain(found)
+        then = f" Steps that run one after the other are one pipeline: --select {chain}." if chain else ""
         raise IngestError(
             f"the file holds {len(found)} models: {_listed(found)}",
-            hint=f"Pick one with --select PATH (select=... in Python), for instance --select {found[0][0]}.",
+            hint=f"Pick one with --select PATH (select=... in Python), for instance --select {found[0][0]}.{then}",
         )
     return "", root
+
+
+def _chained(root: Any, paths: list[str]) -> tuple[str, Record]:
+    steps = []
+    for path in paths:
+        step = _follow(root, path)
+        if not is_model(step):
+            raise IngestError(f"--select: {path!r} is no model, so it is no step of a pipeline", hint=_hint(root))
+        steps.append((path, step))
+    if len(set(paths)) < len(paths):
+        raise IngestError(f"--select names a step twice: {','.join(paths)}", hint=_hint(root))
+    return ",".join(paths), Record("sklearn.pipeline", "Pipeline", fields={"steps": steps})
+
+
+def _leads(root: Any, select: str) -> bool:
+    try:
+        _follow(root, select)
+    except IngestError:
+        return False
+    return True
+
+
+def _likely_chain(found: list[tuple[str, Record]]) -> str:
+    """What looks like a model and the transformers that it was saved with, for the user to try; "" where nothing."""
+    groups: dict[str, list[tuple[str, Record]]] = {}
+    for path, record in found:
+        groups.setdefault(path.rpartition(".")[0], []).append((path, record))
+    for members in groups.values():
+        first = [path for path, record in members if record.name.endswith(_TRANSFORMERS)]
+        last = [path for path, record in members if not record.name.endswith((*_TRANSFORMERS, *_OF_LABELS))]
+        if first and last and not any("," in path for path in (*first, last[0])):
+            return ",".join([*first, last[0]])
+    return ""
 
 
 def _listed(found: list[tuple[str, Record]]) -> str:

@@ -338,7 +338,11 @@ def load(data: bytes, select: str) -> Any:
 
 
 def follow(item: Any, select: str) -> Any:
-    """The part of a container or an object at a dotted path; keys may hold dots themselves, so the longest one wins."""
+    """The part of a container or an object at a dotted path; keys may hold dots themselves, so the longest one wins.
+
+    Paths with commas between them are the steps of a pipeline.
+    """
+    whole, path = item, select
     while select:
         if isinstance(item, dict):
             steps = {str(key): value for key, value in item.items()}
@@ -346,7 +350,12 @@ def follow(item: Any, select: str) -> Any:
             steps = {str(i): value for i, value in enumerate(item)}
         else:
             steps = dict(vars(item))
-        step = max((s for s in steps if select == s or select.startswith(s + ".")), key=len)
+        fits = [s for s in steps if select == s or select.startswith(s + ".")]
+        if not fits and "," in path:
+            from sklearn.pipeline import Pipeline
+
+            return Pipeline([(part, follow(whole, part)) for part in path.split(",")])
+        step = max(fits, key=len)
         item, select = steps[step], select[len(step) + 1 :]
     return item
 

@@ -11,12 +11,15 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from slimml.errors import IngestError
+from slimml.errors import IngestError, UnsupportedEstimatorError
+from slimml.frontends.lowerer import lower
 from slimml.ingest.containers import models
 from slimml.ingest.limits import Limits
 from slimml.ingest.read import read
 from slimml.ingest.record import Record
 from slimml.ingest.versions import versions_in
+from slimml.ir.text import fingerprint
+from slimml.parity.worker import follow
 
 _X = np.eye(3)
 _SCALER = StandardScaler().fit(_X)
@@ -100,3 +103,35 @@ def test_the_sum_of_the_source_is_reported() -> None:
 def test_limits_are_kept(limits: Limits) -> None:
     with pytest.raises(IngestError):
         read(pickle.dumps(_MODEL), limits=limits)
+
+
+def test_steps_with_commas_between_them_are_one_pipeline() -> None:
+    root = {"model": _MODEL, "nested": {"scaler": _SCALER}, "a,b": _MODEL}
+    ingested = _read(root, "nested.scaler, model")
+    assert (ingested.path, ingested.root.path) == ("nested.scaler,model", "sklearn.pipeline.Pipeline")
+    assert fingerprint(lower(ingested.root)) == fingerprint(lower(_read(make_pipeline(_SCALER, _MODEL)).root))
+    live = follow(root, ingested.path)
+    np.testing.assert_array_equal(live.predict(_X), make_pipeline(_SCALER, _MODEL).predict(_X))
+    assert _read(root, "a,b").root.name == "LinearRegression"  # a key may hold a comma
+
+
+@pytest.mark.parametrize(
+    ("select", "said"),
+    [("scaler,modle", "'modle' is not among"), ("scaler,columns", "is no model"), ("scaler,scaler", "twice")],
+)
+def test_steps_that_are_none_are_refused(select: str, said: str) -> None:
+    with pytest.raises(IngestError, match=said):
+        _read({"scaler": _SCALER, "model": _MODEL, "columns": ["a"]}, select)
+
+
+def test_steps_that_do_not_fit_together_are_refused() -> None:
+    narrow = LinearRegression().fit(_X[:, :2], [1.0, 2.0, 3.0])
+    root = _read({"scaler": _SCALER, "model": narrow}, "scaler,model").root
+    with pytest.raises(UnsupportedEstimatorError, match="fitted on 2 columns and is handed 3"):
+        lower(root)
+
+
+def test_a_transformer_and_its_model_are_offered_as_a_pipeline() -> None:
+    with pytest.raises(IngestError) as caught:
+        _read({"best": {"clf": _MODEL, "scaler": _SCALER}})
+    assert "--select best.scaler,best.clf" in caught.value.hint
