@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
 
 from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
@@ -93,3 +95,13 @@ def test_a_number_of_an_array_that_is_no_code_is_in_no_set(value):
     rows = pd.DataFrame({"size": X[:, 0], "kind": pd.Categorical(RNG.choice(known, len(X)), known)})
     model = xgboost.XGBRegressor(n_estimators=4, enable_categorical=True, n_jobs=1)
     agrees(model.fit(rows, rows["kind"].cat.codes * 2.0), np.column_stack([X[:20, 0], np.full(20, value)]))
+
+
+def test_whole_numbers_of_a_vectorizer_are_missing_where_none_is_stored():
+    documents, y = ["red wine dry", "white wine", "red beer dry", "pale beer"] * 9, [1, 1, 0, 0] * 9
+    model = make_pipeline(CountVectorizer(), xgboost.XGBClassifier(n_estimators=3, max_depth=2)).fit(documents, y)
+    graph = lower(read(pickle.dumps(model)).root)
+    block = np.array(documents, dtype=object)[:, None]
+    (node,) = graph.output("predict_proba").nodes
+    answer = evaluate([node], {graph.inputs()[0]: block})[node]
+    np.testing.assert_array_equal(answer, model.predict_proba(documents))

@@ -86,6 +86,7 @@ def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
             "categories of XGBoost before 3.1: it does not store them, and their codes come from the caller's own frame"
         )
     if isinstance(x, Node) and x.type.layout == "csr":
+        x = ctx.floats(x, csr=True)  # counts of terms are whole numbers, which cannot be missing
         x = Dense(inputs=(x,), absent=float("nan"), origin=ctx.where)
     return Cast(inputs=(ctx.floats(x, sparse=MISSING),), dtype="float32", origin=ctx.where)
 
