@@ -27,12 +27,17 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -1099,6 +1104,20 @@ NEIGHBORS = [
 ]
 
 
+BOOSTED_AND_BAGGED = [
+    array("ada/stumps", AdaBoostClassifier(n_estimators=6, random_state=0), "words"),
+    array("ada/lines", AdaBoostClassifier(LogisticRegression(), n_estimators=4), "yes/no"),
+    array("ada/regression", AdaBoostRegressor(n_estimators=7, random_state=0), "amount"),
+    array("bagging/trees-of-some-columns", BaggingClassifier(
+        DecisionTreeClassifier(max_depth=4), 5, max_features=3, bootstrap_features=True, random_state=0), "three"),
+    frame("bagging/votes", make_pipeline(prepared(), BaggingClassifier(SVC(), 3, max_samples=0.4, random_state=0)),
+          "yes/no"),
+    array("bagging/regression", BaggingRegressor(Ridge(), 4, max_features=0.7, random_state=0), "two amounts"),
+    array("isolation/some-columns", IsolationForest(
+        n_estimators=8, max_features=0.6, contamination=0.1, random_state=0), missing=True),
+]
+
+
 def perceptron(classifier: bool = True, **options: Any) -> Any:
     """A small multi-layer perceptron behind a scaler."""
     kind = MLPClassifier if classifier else MLPRegressor
@@ -1186,4 +1205,5 @@ ZOO: list[ZooModel] = [
     *PERCEPTRONS,
     *XGBOOST,
     *NEIGHBORS,
+    *BOOSTED_AND_BAGGED,
 ]

@@ -47,6 +47,9 @@ _SKLEARN = (
     "boosting",
     "hist_boosting",
     "meta",
+    "ada_boost",
+    "bagging",
+    "isolation",
 )
 _FAMILIES = (
     *(f"sklearn.{family}" for family in _SKLEARN),

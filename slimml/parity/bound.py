@@ -46,7 +46,7 @@ _CELLS = 1 << 22
 
 RULES: dict[str, Rule] = {}
 # What takes positions in a table, and so a mask where one may be another.
-_CODES = ("Lookup", "OneHot", "Recode")
+_CODES = ("Lookup", "OneHot", "Recode", "Select")
 
 
 def bounds(graph: Graph, values: Mapping[Node, Value]) -> Bounds:
@@ -580,6 +580,34 @@ def _log(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bou
     x, bound = inputs[0], _data(incoming[0])
     below = -np.log1p(-bound / x)
     return own + np.where(bound == 0, 0.0, np.where(bound < x, below, np.inf))
+
+
+@_rule("LogMean")
+def _log_mean(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # Each of the logarithms that the original adds up lies between 0 and what is answered, or above that by log(terms).
+    own = np.where(np.isfinite(value), UNIT * node.terms * (np.abs(value) + np.log(node.terms) + 1), 0.0)
+    further = _log(node, inputs, incoming, value) if incoming[0] is not None else 0.0
+    return own + further
+
+
+@_rule("Exp2")
+def _exp2(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = UNIT * np.abs(value) + _TINY
+    return own if incoming[0] is None else own + value * np.expm1(np.log(2.0) * _data(incoming[0]))
+
+
+@_rule("WeightedMedian")
+def _weighted_median(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    # No value moves by more than the largest bound, so neither does the median; but where weights just reach half,
+    # those of values that changed places may add up to just below it.
+    order, reached = node.reached(inputs[0])
+    half = 0.5 * reached[:, -1:]
+    gaps = np.diff(np.take_along_axis(inputs[0], order, axis=1), axis=1, append=np.inf)
+    narrow = np.abs(reached - half) <= UNIT * len(node.weights) * np.abs(half)
+    unsure = np.where(narrow & np.isfinite(gaps), gaps, 0.0).sum(axis=1)
+    return (_data(incoming[0]).max(axis=1) + unsure)[:, None]
 
 
 @_rule("Softmax")

@@ -100,6 +100,8 @@ SPECS: dict[str, dict[str, str]] = {
     "Sigmoid": {},
     "Exp": {"serial": BOOL},
     "Log": {},
+    "LogMean": {"terms": INT},
+    "Exp2": {},
     "Tanh": {},
     "Softmax": {"serial": BOOL},
     "Softplus": {},
@@ -108,6 +110,7 @@ SPECS: dict[str, dict[str, str]] = {
     "NormalizeRows": {},
     "Complement": {},
     "ArgMax": {},
+    "WeightedMedian": {"weights": F64},
     "IsPositive": {"or_zero": BOOL},
     # what another engine runs: `section` holds its model
     "OnnxCall": {"section": STR, "width": INT},

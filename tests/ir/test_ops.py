@@ -20,7 +20,19 @@ from slimml.ir.forest import Trees
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode, char_order
 from slimml.ir.ops.columns import Cast, Concat, Constant, Dense, Input, Select
-from slimml.ir.ops.heads import ArgMax, Complement, Exp, NormalizeRows, Sigmoid, SignedSquare, Softmax, Softplus
+from slimml.ir.ops.heads import (
+    ArgMax,
+    Complement,
+    Exp,
+    Exp2,
+    LogMean,
+    NormalizeRows,
+    Sigmoid,
+    SignedSquare,
+    Softmax,
+    Softplus,
+    WeightedMedian,
+)
 from slimml.ir.ops.models import Linear, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
@@ -444,3 +456,28 @@ def test_linear_leaves_answer_their_function_or_their_value_where_something_is_m
 def test_linear_leaves_that_contradict_themselves_are_refused(changes):
     with pytest.raises(MalformedGraphError):
         _linear_forest(**changes)
+
+
+@given(matrix(finite), st.lists(st.floats(0.1, 9), min_size=3, max_size=3))
+def test_a_weighted_median_is_where_the_weights_reach_half(x, weights):
+    (got,) = WeightedMedian(inputs=(numbers(3),), weights=np.array(weights)).evaluate(x).T
+    for row, median in zip(x.tolist(), got.tolist(), strict=True):
+        below = sum(w for v, w in zip(row, weights, strict=True) if v < median)
+        up_to = sum(w for v, w in zip(row, weights, strict=True) if v <= median)
+        half = sum(weights) / 2
+        assert below <= half * (1 + 1e-12) and up_to >= half * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("weights", [np.ones(2), np.ones((1, 3)), np.ones(3, dtype=np.float32)])
+def test_weights_that_fit_no_column_are_refused(weights):
+    with pytest.raises(MalformedGraphError):
+        WeightedMedian(inputs=(numbers(3),), weights=weights)
+
+
+@given(matrix(finite))
+def test_powers_of_two_and_logarithms_of_means(x):
+    equal(Exp2(inputs=(numbers(3),)).evaluate(x), np.power(2.0, x))
+    with np.errstate(divide="ignore"):
+        equal(LogMean(inputs=(numbers(3),), terms=4).evaluate(np.abs(x)), np.log(np.abs(x)))
+    with pytest.raises(MalformedGraphError):
+        LogMean(inputs=(numbers(3),), terms=0)

@@ -23,7 +23,16 @@ from slimml.ir.ops.functions import FUNCTIONS, Apply
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
 SUMS = (models.Linear, kernels.SquaredDistances, kernels.PairSums)
-ROUNDING_OPS = (heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, *SUMS)
+ROUNDING_OPS = (
+    heads.Sigmoid,
+    heads.Exp,
+    heads.Log,
+    heads.LogMean,
+    heads.Tanh,
+    heads.Softmax,
+    heads.NormalizeRows,
+    *SUMS,
+)
 
 Rule = Callable[["Scope", Any], str]
 
@@ -299,6 +308,7 @@ RULES: Mapping[type[Node], Rule] = {
     heads.Sigmoid: _sigmoid,
     heads.Exp: _exp,
     heads.Log: _log,
+    heads.LogMean: _log,
     heads.Tanh: _tanh,
     heads.Softmax: _softmax,
     heads.SignedSquare: _signed_square,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,22 @@ class RawTrees:
     in_set: np.ndarray | None = None
     set_row: np.ndarray | None = None
     sets: np.ndarray = field(default_factory=no_sets)
+
+
+def joined(parts: Sequence[RawTrees]) -> RawTrees:
+    """The trees of all parts, in their order; numeric splits alone, leaves of one width."""
+    sizes = np.array([len(p.feature) for p in parts], dtype=np.int64)
+    shifts = (np.cumsum(sizes) - sizes).tolist()
+    pairs = list(zip(parts, shifts, strict=True))
+    return RawTrees(
+        feature=np.concatenate([p.feature for p in parts]),
+        threshold=np.concatenate([p.threshold for p in parts]),
+        left=np.concatenate([np.where(p.left >= 0, p.left + s, -1) for p, s in pairs]),
+        right=np.concatenate([np.where(p.right >= 0, p.right + s, -1) for p, s in pairs]),
+        missing_left=np.concatenate([p.missing_left for p in parts]),
+        values=np.concatenate([p.values for p in parts]),
+        roots=np.concatenate([p.roots + s for p, s in pairs]),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,6 +74,36 @@ class Log(_Elementwise):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LogMean(_Elementwise):
+    """y = log(x) of x, a mean of `terms` numbers; log(0) is -inf
+
+    The original adds up logarithms, one after another, which says the same but for rounding.
+    """
+
+    terms: int
+
+    def check(self) -> None:
+        _Elementwise.check(self)
+        require(0 < self.terms < 1 << 31, f"LogMean of {self.terms} terms")
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log(x))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Exp2(_Elementwise):
+    """y = 2 ** x, as numpy's power has it"""
+
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(np.power(2.0, x))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Tanh(_Elementwise):
     """y = tanh(x)"""
 
@@ -187,6 +217,38 @@ class ArgMax(_Elementwise):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(np.argmax(x, axis=1)[:, None])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class WeightedMedian(_Elementwise):
+    """The value of a row at which the weights of its columns, added up in the order of its values, reach half: (n, 1)
+
+    `weights` float64 (width,).
+    """
+
+    weights: np.ndarray
+
+    def check(self) -> None:
+        _Elementwise.check(self)
+        require(self.weights.shape == (self.source.width,) and len(self.weights), "WeightedMedian: a weight per column")
+        require(self.weights.dtype == np.float64, "WeightedMedian.weights is float64")
+
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float64",)
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (Domain(),))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        order, reached = self.reached(x)
+        rows = np.arange(len(x))
+        first = (reached >= 0.5 * reached[:, -1:]).argmax(axis=1)
+        return np.asarray(x[rows, order[rows, first]][:, None])
+
+    def reached(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The columns in the order of their values, and what the weights add up to so far; both (n, width)."""
+        order = np.argsort(x, axis=1)
+        return order, np.cumsum(self.weights[order], axis=1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

@@ -1,0 +1,138 @@
+"""AdaBoost, bagging and isolation forests, option by option, against the installed scikit-learn."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from slimml.errors import UnsupportedEstimatorError
+from slimml.frontends.lowerer import lower
+from slimml.ingest.read import read
+from slimml.ir.ops.models import Forest
+from tests.frontends.answers import fitted, graph_of, hold
+
+RNG = np.random.default_rng(0)
+X, ROWS = RNG.normal(size=(120, 5)), RNG.normal(size=(80, 5))
+THREE = np.digitize(X[:, 0] + 0.5 * X[:, 1] * X[:, 2], [-0.5, 0.5])
+WORDS = np.array(["gold", "iron", "tin"])[THREE]
+AMOUNT = 3 * X[:, 0] + X[:, 1] ** 2
+TREES = ("predict", "predict_proba", "decision_function")
+
+
+@pytest.mark.parametrize(
+    ("member", "target"),
+    [
+        (None, THREE > 0),
+        (DecisionTreeClassifier(max_depth=3), WORDS),
+        (RandomForestClassifier(3), WORDS),
+        (LogisticRegression(), THREE),
+        (SVC(), THREE > 0),
+        (GaussianNB(), WORDS),
+    ],
+)
+def test_ada_boost_votes(member, target):
+    bitwise = ("decision_function",) if member is None or isinstance(member, DecisionTreeClassifier) else ()
+    hold(fitted(AdaBoostClassifier(member, n_estimators=5, random_state=0), X, target), ROWS, bitwise=bitwise)
+
+
+@pytest.mark.parametrize(
+    "member", [None, DecisionTreeRegressor(max_depth=6), LinearRegression(), KNeighborsRegressor()]
+)
+@pytest.mark.parametrize("loss", ["linear", "exponential"])
+def test_ada_boost_takes_a_median(member, loss):
+    bitwise = ("predict",) if member is None or isinstance(member, DecisionTreeRegressor) else ()
+    hold(fitted(AdaBoostRegressor(member, n_estimators=8, loss=loss, random_state=0), X, AMOUNT), ROWS, bitwise=bitwise)
+
+
+@pytest.mark.parametrize("target", [THREE > 0, THREE, WORDS], ids=["two", "three", "words"])
+@pytest.mark.parametrize(
+    ("member", "options"),
+    [
+        (DecisionTreeClassifier(max_depth=4), {}),
+        (DecisionTreeClassifier(max_depth=4), {"max_features": 0.5, "bootstrap_features": True, "max_samples": 0.06}),
+        (RandomForestClassifier(2), {"max_features": 2}),
+        (LogisticRegression(), {"max_features": 3, "max_samples": 0.06}),
+        (SVC(), {"bootstrap": False, "max_features": 2}),
+        (make_pipeline(StandardScaler(), LinearSVC()), {}),
+    ],
+)
+def test_bagging_adds_its_members_up(member, options, target):
+    bagging = BaggingClassifier(member, n_estimators=4, random_state=0, **options)
+    exact = isinstance(member, DecisionTreeClassifier | RandomForestClassifier)
+    hold(fitted(bagging, X, target), ROWS, bitwise=TREES if exact else ("predict",))
+
+
+@pytest.mark.parametrize("options", [{}, {"max_features": 2}, {"bootstrap_features": True}])
+@pytest.mark.parametrize("target", [AMOUNT, np.column_stack([AMOUNT, THREE])], ids=["one", "two"])
+def test_bagging_of_regressors(options, target):
+    for member, bitwise in ((None, ("predict",)), (LinearRegression(), ())):
+        hold(fitted(BaggingRegressor(member, 4, random_state=0, **options), X, target), ROWS, bitwise=bitwise)
+
+
+def test_bagged_trees_are_one_forest():
+    graph = graph_of(BaggingClassifier(n_estimators=6, max_features=3).fit(X, THREE))
+    (forest,) = [n for n in graph.nodes() if isinstance(n, Forest)]
+    assert forest.trees.count == 6
+
+
+def test_what_no_member_of_a_bag_reads_may_hold_anything():
+    bagging = BaggingClassifier(n_estimators=2, max_features=1, random_state=0).fit(X, THREE)
+    unread = sorted(set(range(5)) - {int(c) for own in bagging.estimators_features_ for c in own})
+    rows = ROWS.copy()
+    rows[:, unread[0]], rows[:, unread[1]] = np.nan, np.inf
+    hold(bagging, rows, bitwise=TREES)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"contamination": 0.1},
+        {"max_features": 0.5},
+        {"max_samples": 1},
+        {"max_samples": 2, "n_estimators": 1},
+        {"bootstrap": True, "max_features": 3},
+    ],
+)
+def test_isolation_forests_take_what_is_missing_and_infinite(options):
+    rows, gaps = ROWS.copy(), X.copy()
+    rows[::7, 2], rows[3], rows[5], gaps[::5, 1] = np.nan, np.inf, 1e300, np.nan
+    for train in (X, gaps):
+        # The same libm and numpy here as there, so that even powers agree.
+        hold(fitted(IsolationForest(random_state=0, **{"n_estimators": 9, **options}), train), rows, bitwise=TREES)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "change", "named"),
+    [
+        (AdaBoostClassifier(n_estimators=3), {"estimator_weights_": np.ones(2)}, "weights"),
+        (AdaBoostClassifier(n_estimators=3), {"algorithm": "SAMME.R"}, "SAMME.R"),
+        (BaggingClassifier(n_estimators=3), {"estimators_features_": [np.array([0, 5])] * 3}, "columns"),
+        (BaggingClassifier(n_estimators=3), {"estimators_features_": [np.arange(5)]}, "estimators_features_"),
+        (BaggingClassifier(n_estimators=3), {"n_estimators": 9}, "n_estimators"),
+        (IsolationForest(n_estimators=2), {"_decision_path_lengths": (np.ones(3), np.ones(3))}, "depths"),
+        (IsolationForest(n_estimators=2), {"offset_": "auto"}, "offset_"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(estimator, change, named):
+    record = read(pickle.dumps(estimator.fit(X, THREE))).root
+    record.fields.update(change)
+    with pytest.raises(UnsupportedEstimatorError, match=named):
+        lower(record)
