@@ -169,6 +169,12 @@ def _summed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     return carried + unit * sum(np.abs(x) for x in inputs)
 
 
+@_rule("Inexact")
+def _inexact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = np.broadcast_to(UNIT * node.reach, value.shape)
+    return own if incoming[0] is None else own + incoming[0]
+
+
 @_rule("Guard", "Clip")
 def _passed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return incoming[0]

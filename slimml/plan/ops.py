@@ -49,6 +49,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Multiply": {"value": FLOATS},
     "Divide": {"value": FLOATS},
     "Sum": {},
+    "Inexact": {"reach": F64},
     "Affine": {"scale": FLOATS, "shift": FLOATS},
     "Clip": {"low": FLOAT, "high": FLOAT},
     "Binarize": {"threshold": FLOAT},

@@ -4,11 +4,9 @@ What gains its answer leaves the table: delete the release, or the line. (Blank 
 """
 
 NOT_YET: dict[str, str] = {
-    "ada": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "adult_calib": "s024 s102 s132 s172",
     "adult_grid": "s024 s102 s132 s172",
     "adult_knn": "s024 s102 s132 s172",
-    "bag": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "calibrated": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "dummy": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "elasticnet": "0.18.2-py27",
@@ -19,12 +17,8 @@ NOT_YET: dict[str, str] = {
     "gridsearch": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "hgbc": "0.22.2.post1",
     "hgbr": "0.22.2.post1",
-    "housing_ada": "s024 s102 s132 s172",
-    "housing_bag": "s024 s102 s132 s172",
-    "housing_iforest": "s024 s102 s132 s172",
     "housing_kbins_et": "s024 s102",
     "housing_poly_ridge": "s024 s132 s172",
-    "iforest": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "imputer": "0.18.2-py27 0.20.3",
     "isotonic": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "kbinsdiscretizer": "0.20.3 0.22.2.post1 0.24.2",

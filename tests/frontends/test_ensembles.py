@@ -27,6 +27,7 @@ from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
 from slimml.ir.ops.models import Forest
 from tests.frontends.answers import fitted, graph_of, hold
+from tests.hostile import graph_answer
 
 RNG = np.random.default_rng(0)
 X, ROWS = RNG.normal(size=(120, 5)), RNG.normal(size=(80, 5))
@@ -136,3 +137,59 @@ def test_a_file_that_contradicts_itself_is_refused(estimator, change, named):
     record.fields.update(change)
     with pytest.raises(UnsupportedEstimatorError, match=named):
         lower(record)
+
+
+def _of_release(estimator, version, **changed):
+    """The record of an estimator as if a release had written it."""
+    record = read(pickle.dumps(estimator)).root
+    record.fields.update(_sklearn_version=version, **changed)
+    for one in record.fields["estimators_"]:
+        one.fields["_sklearn_version"] = version
+    return lower(record)
+
+
+def _decision(estimator, version, algorithm):
+    """decision_function of ensemble/_weight_boosting.py, before it is divided and signs are turned."""
+    count, total = len(estimator.classes_), 0
+    for one, weight in zip(estimator.estimators_, estimator.estimator_weights_, strict=True):
+        if algorithm == "SAMME.R":
+            logs = np.log(np.clip(one.predict_proba(ROWS), np.finfo(float).eps, None))
+            total = total + (count - 1) * (logs - (1.0 / count) * logs.sum(axis=1)[:, None])
+        else:
+            said = (one.predict(ROWS) == estimator.classes_[:, None]).T
+            other = -1 / (count - 1) * weight if version >= "1.3.1" else 0.0
+            total = total + np.where(said, weight, other)
+    return total / estimator.estimator_weights_.sum()
+
+
+@pytest.mark.parametrize("algorithm", ["SAMME", "SAMME.R"])
+@pytest.mark.parametrize("version", ["0.21.3", "1.3.0", "1.3.2"])
+@pytest.mark.parametrize("target", [THREE > 0, WORDS], ids=["two", "three"])
+def test_ada_boost_of_older_releases(version, algorithm, target):
+    estimator = AdaBoostClassifier(GaussianNB(), n_estimators=3).fit(X, target)
+    graph = _of_release(estimator, version, algorithm=algorithm)
+    total, count = _decision(estimator, version, algorithm), len(estimator.classes_)
+    decision = total[:, 1:] - total[:, :1] if count == 2 else total
+    (got,) = graph_answer(graph, "decision_function", ROWS)
+    np.testing.assert_allclose(got, decision, rtol=1e-12, atol=1e-14)
+    scores = np.column_stack([-decision, decision]) / 2 if count == 2 else decision / (count - 1)
+    if version == "0.21.3" and algorithm == "SAMME":
+        pairs = zip(estimator.estimators_, estimator.estimator_weights_, strict=True)
+        shares = sum(one.predict_proba(ROWS) * weight for one, weight in pairs)
+        scores = shares / estimator.estimator_weights_.sum() / (count - 1)
+    raised = np.exp(scores)
+    (got,) = graph_answer(graph, "predict_proba", ROWS)
+    np.testing.assert_allclose(got, raised / raised.sum(axis=1)[:, None], rtol=1e-12, atol=1e-14)
+
+
+def test_depths_of_older_isolation_forests_are_those_of_newer_ones():
+    estimator = IsolationForest(n_estimators=5, max_samples=50, random_state=0).fit(X)
+    record = read(pickle.dumps(estimator)).root
+    for one in record.fields["estimators_"]:
+        nodes = one.tree_.nodes
+        one.tree_.fields["nodes"] = nodes[[n for n in nodes.dtype.names if n != "missing_go_to_left"]]
+        one.fields["_sklearn_version"] = "1.2.2"
+    record.fields["_sklearn_version"] = "1.2.2"
+    del record.fields["_decision_path_lengths"], record.fields["_average_path_length_per_tree"]
+    (got,) = graph_answer(lower(record), "score_samples", ROWS)
+    np.testing.assert_array_equal(got[:, 0], estimator.score_samples(ROWS))

@@ -296,6 +296,7 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.FillMissing: _fill,
     # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.
     numeric.Guard: _same,
+    numeric.Inexact: _same,
     Lookup: _number_lookup,
     Recode: _recode,
     OneHot: _one_hot,

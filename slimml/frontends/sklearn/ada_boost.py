@@ -13,13 +13,13 @@ from slimml.frontends.sklearn.fields import labels, vector
 from slimml.frontends.sklearn.forest_arrays import ranked_forest
 from slimml.frontends.sklearn.linear import classifier
 from slimml.frontends.sklearn.members import answer, as_type, beside, columns, member, one_number
-from slimml.frontends.sklearn.subsets import are_trees, tree_counts, trees_of
+from slimml.frontends.sklearn.subsets import Values, are_trees, largest_sums, tree_counts, trees_of
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.heads import ArgMax, Exp, IsPositive, Log, NormalizeRows, Softmax, WeightedMedian
-from slimml.ir.ops.numeric import Clip, Divide, Multiply, Sum
+from slimml.ir.ops.numeric import Clip, Divide, Inexact, Multiply, Sum
 from slimml.schema import ZERO
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -86,7 +86,8 @@ def _sums(est: Record, x: Source, classes: np.ndarray, weights: np.ndarray, ctx:
             own = labels(tree.classes_, ctx)[leaves.argmax(axis=1)]
             return np.where(own[:, None] == classes, *_votes(scale[id(tree)], len(classes), ctx))
 
-        return _tree_sums(fitted, values, len(classes), x, ctx)
+        # A tree looks for the largest count, not for the largest fraction.
+        return _tree_sums(fitted, values, len(classes), x, ctx, divide=real, logs=real)
     parts = []
     for model, weight in zip(_members(fitted, x, ctx), weights.tolist(), strict=False):
         if real:
@@ -97,11 +98,21 @@ def _sums(est: Record, x: Source, classes: np.ndarray, weights: np.ndarray, ctx:
     return Sum(inputs=tuple(parts), origin=ctx.where)
 
 
-def _tree_sums(fitted: Sequence[Record], values: Any, count: int, x: Source, ctx: Lowerer) -> Node:
+def _tree_sums(
+    fitted: Sequence[Record],
+    values: Values,
+    count: int,
+    x: Source,
+    ctx: Lowerer,
+    *,
+    divide: bool = True,
+    logs: bool = False,
+) -> Node:
     block = ctx.float32(x, finite="all")
     every = [np.arange(block.type.width)] * len(fitted)
-    raw = trees_of(fitted, every, values, block.type.width, ctx)
-    return ranked_forest(block, raw, base=np.zeros(count), origin=ctx.where)
+    raw = trees_of(fitted, every, values, block.type.width, ctx, divide=divide)
+    total = ranked_forest(block, raw, base=np.zeros(count), origin=ctx.where)
+    return Inexact(inputs=(total,), reach=largest_sums(raw), origin=ctx.where) if logs else total
 
 
 def _members(fitted: Sequence[Any], x: Source, ctx: Lowerer) -> list[Model]:

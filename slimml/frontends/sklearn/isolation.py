@@ -7,13 +7,13 @@ import numpy as np
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers, moved
 from slimml.frontends.sklearn.forest_arrays import RawTrees, ranked_forest
-from slimml.frontends.sklearn.subsets import are_trees, columns_of_members, trees_of, width_of
+from slimml.frontends.sklearn.subsets import are_trees, columns_of_members, largest_sums, trees_of, width_of
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Constant
 from slimml.ir.ops.heads import Exp2, IsPositive
-from slimml.ir.ops.numeric import Add, Divide, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Divide, Inexact, Multiply, Subtract
 from slimml.schema import REFUSED, ZERO
 
 _INLIER = np.array([-1, 1])
@@ -85,7 +85,9 @@ def _depths(est: Record, fitted: list[Record], x: Source, ctx: Lowerer) -> Node:
         columns = [np.arange(width)] * len(fitted)
     leaf = {id(tree): _leaf_depths(est, tree, i, ctx) for i, tree in enumerate(fitted)}
     raw = trees_of(fitted, columns, lambda tree, leaves: _as_column(leaf[id(tree)], leaves, ctx), width, ctx)
-    return ranked_forest(_block(x, raw, ctx), raw, base=np.zeros(1), origin=ctx.where)
+    total = ranked_forest(_block(x, raw, ctx), raw, base=np.zeros(1), origin=ctx.where)
+    # From 1.3 on the file has the depths of leaves; before, each prediction computes them.
+    return total if ctx.version >= (1, 3) else Inexact(inputs=(total,), reach=largest_sums(raw), origin=ctx.where)
 
 
 def _block(x: Source, raw: RawTrees, ctx: Lowerer) -> Node:

@@ -39,16 +39,31 @@ def tree_counts(member: Record, ctx: Lowerer) -> list[int]:
 
 
 def trees_of(
-    members: Sequence[Record], columns: Sequence[np.ndarray], values: Values, width: int, ctx: Lowerer
+    members: Sequence[Record],
+    columns: Sequence[np.ndarray],
+    values: Values,
+    width: int,
+    ctx: Lowerer,
+    *,
+    divide: bool = True,
 ) -> RawTrees:
-    """The trees of all members, each on its own `columns` of `width`, with leaves as `values` has them."""
+    """The trees of all members, each on its own `columns` of `width`, with leaves as `values` makes them.
+
+    `divide`: `values` is handed fractions of classes where the file has counts (see raw_trees).
+    """
     parts = []
     for member, own in zip(members, columns, strict=True):
         check_columns(own, width, ctx)
-        raw = raw_trees([member], tree_counts(member, ctx), len(own), ctx)
+        raw = raw_trees([member], tree_counts(member, ctx), len(own), ctx, divide=divide)
         feature = np.where(raw.feature >= 0, own[raw.feature], -1)
         parts.append(replace(raw, feature=feature, values=values(member, raw.values)))
     return joined(parts)
+
+
+def largest_sums(raw: RawTrees) -> np.ndarray:
+    """What the leaves that a row reaches add up to at most, without their signs; (values of a leaf,)."""
+    sizes = np.where(raw.feature[:, None] < 0, np.abs(raw.values), 0.0)
+    return np.asarray(np.maximum.reduceat(sizes, raw.roots).sum(axis=0))
 
 
 def check_columns(own: np.ndarray, width: int, ctx: Lowerer) -> None:

@@ -19,6 +19,8 @@ from slimml.ir.ops.numeric import Divide
 
 # -0.0 is what addition leaves every number as it is with, -0.0 included; 0.0 is what the original's sums start from.
 _SINGLE, _SUM = -0.0, 0.0
+# How far rounding may carry a sum of class counts or fractions from what it should be.
+_ROUNDED = 1e-6
 
 
 @lowers("sklearn.tree._classes.DecisionTreeClassifier", "sklearn.tree.tree.DecisionTreeClassifier",
@@ -176,7 +178,8 @@ def _are_counts(tree: Record, values: np.ndarray, ctx: Lowerer) -> bool:
     total, weight = float(values[0].sum()), float(np.asarray(tree.nodes)["weighted_n_node_samples"][0])
     to_one, to_weight = abs(total - 1), abs(total - weight)
     before = ctx.version < (1, 4) if ctx.version > (0, 0) else to_weight < to_one
-    if to_one != to_weight and before != (to_weight < to_one):
+    # (Boosting gives weights of 1 in all, where counts are fractions.)
+    if (to_weight if before else to_one) > _ROUNDED * max(1.0, abs(weight)):
         said, found = f"{ctx.version[0]}.{ctx.version[1]}", "fractions" if before else "counts"
         raise ctx.unsupported(f"trees of release {said} hold {found} of classes; 1.4 went from counts to fractions")
     return before

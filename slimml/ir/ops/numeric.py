@@ -113,6 +113,29 @@ class Sum(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Inexact(Node):
+    """The identity on sums of constants that the original computes anew, with functions that round as each host has it.
+
+    `reach` float64 (width,): what the constants of a column's sum, without their signs, add up to at most. Logarithms
+    in the leaves of trees are such constants.
+    """
+
+    reach: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"Inexact takes float64, got {self.source}")
+        require(self.reach.shape == (self.source.width,) and self.reach.dtype == np.float64, "Inexact.reach is float64")
+        require((self.reach >= 0).all(), "Inexact.reach is negative")
+
+    def infer(self) -> ValueType:
+        return self.source
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Affine(Node):
     """y = x * scale + shift, scale and shift (width,)"""
 
