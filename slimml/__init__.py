@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slimml.driver import shrink as shrink
     from slimml.driver import verify as verify
     from slimml.exported.export import export as export
+    from slimml.frontends.registry import lowers as lowers
     from slimml.judge.bench import bench as bench
     from slimml.judge.gate import gate as gate
     from slimml.refusals import scan as scan
@@ -35,6 +36,7 @@ _HOME = {
     "export": "slimml.exported.export",
     "gate": "slimml.judge.gate",
     "load": "slimml.runtime",
+    "lowers": "slimml.frontends.registry",
     "scan": "slimml.refusals",
     "shrink": "slimml.driver",
     "verify": "slimml.driver",
@@ -50,6 +52,7 @@ __all__ = [
     "export",
     "gate",
     "load",
+    "lowers",
     "scan",
     "shrink",
     "verify",

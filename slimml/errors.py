@@ -12,6 +12,7 @@
         NoBackendError          no backend can express the graph
       InputError                (also a ValueError) a row that the original would refuse
       MissingDependencyError    (also an ImportError) an extra is not installed
+      UserCodeError             code of the user's own, which they registered, raised an error
       ParityError               predictions differ
       BudgetError               a size, speed or loss budget says no
       ArtifactError             a .slim file that is not opened
@@ -129,6 +130,10 @@ class UsageError(SlimmlError, ValueError):
     """Options that contradict each other, or a file that is not there."""
 
     exit_code = 2
+
+
+class UserCodeError(SlimmlError):
+    """A lowering or a kept step that the user registered failed; the cause is its own exception."""
 
 
 class ParityError(SlimmlError):

@@ -12,6 +12,7 @@ from slimml.errors import (
     UnfittedModelError,
     UnsupportedEstimatorError,
     UnsupportedModelError,
+    UserCodeError,
 )
 from slimml.frontends.imblearn import is_sampler
 from slimml.frontends.lowerer import lower
@@ -99,7 +100,7 @@ def _why(record: Record) -> str:
         return ""  # what comes in, the steps before it know
     try:
         lower(record)
-    except UnsupportedEstimatorError as error:
+    except (UnsupportedEstimatorError, UserCodeError) as error:
         return error.what
     except UnfittedModelError as error:
         return f"{error.what}: {error.hint}"

@@ -20,6 +20,7 @@ from slimml.cli.command import Outcome, described
 from slimml.cli.documents import deliver, document
 from slimml.cli.parser import COMMANDS, parse, version
 from slimml.cli.render import Screen, warn_on_stderr
+from slimml.cli.usercode import import_module_of_user
 from slimml.errors import ArtifactError, IngestError, InternalError, SlimmlError, UnsupportedModelError
 
 _REFUSED, _BUG, _INTERRUPTED, _PIPE = 3, InternalError.exit_code, 130, 141
@@ -71,6 +72,8 @@ def _run(args: Namespace) -> int:
 
 
 def _outcome(args: Namespace) -> Outcome:
+    for module in getattr(args, "plugin", None) or ():
+        import_module_of_user(module, "--plugin")
     try:
         outcome: Outcome = args.command.run(args)
         return outcome

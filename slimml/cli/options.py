@@ -37,6 +37,12 @@ def add_running(parser: ArgumentParser) -> None:
         "--reference-python", metavar="PY", help="a Python with the release that wrote the model, to run the original"
     )
     parser.add_argument(
+        "--plugin",
+        metavar="MODULE",
+        action="append",
+        help="import a module of yours, from here or installed, that registers lowerings with slimml.lowers",
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
         help="unpickle and run the original, although the file names code that slimml does not know",

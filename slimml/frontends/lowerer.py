@@ -11,7 +11,8 @@ import numpy as np
 
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
-from slimml.frontends.registry import WAYS_OUT, lowering
+from slimml.frontends.guarded import guarded
+from slimml.frontends.registry import WAYS_OUT, is_own, lowering
 from slimml.frontends.strangers import why_unknown
 from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
@@ -144,7 +145,7 @@ class Lowerer:
 
     def _checked(self, function: Lowering, est: Record, x: Source) -> Lowered:
         try:
-            return function(est, x, self)
+            return function(est, x, self) if is_own(function) else guarded(function, est, x, self)
         except UnfittedModelError as error:
             if error.where:
                 raise

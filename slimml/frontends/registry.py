@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from slimml.frontends.lowerer import Lowering
 
 _LOWERINGS: dict[str, Lowering] = {}
+# Those that user code registered.
+_USERS: dict[str, Lowering] = {}
 _READERS_OF_TEXT: set[str] = set()
 
 # What a user can do about a class, an option or a state that no lowering handles.
 WAYS_OUT = (
-    "Write a lowering for it (one function under slimml.frontends.registry.lowers, and slimml.shrink from Python), "
+    "Write a lowering for it (one function under slimml.lowers, in a module that --plugin names), "
     "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
 )
 
@@ -62,13 +64,13 @@ _FAMILIES = (
 def lowers(*paths: str, documents: bool = False) -> Callable[[Lowering], Lowering]:
     """Register a lowering for classes, by the `module.Class` that pickles name, oldest module last.
 
-    `documents`: instances take a list of texts, not a table. User code may register its own classes with it, before it
-    calls `slimml.shrink`.
+    `documents`: instances take a list of texts, not a table. User code may register classes with it (`slimml.lowers`)
+    before it calls `slimml.shrink`, or in a module that `--plugin` names; what it registers goes before slimml's own.
     """
 
     def register(function: Lowering) -> Lowering:
         for path in paths:
-            _LOWERINGS[path] = function
+            (_LOWERINGS if is_own(function) else _USERS)[path] = function
             if documents:
                 _READERS_OF_TEXT.add(path)
         return function
@@ -86,7 +88,7 @@ def lowering(path: str) -> Lowering | None:
     """The lowering registered for a class, or None."""
     for family in _FAMILIES:
         import_module(f"slimml.frontends.{family}")
-    return _LOWERINGS.get(path)
+    return _USERS.get(path) or _LOWERINGS.get(path)
 
 
 def reads_documents(path: str) -> bool:
@@ -97,15 +99,20 @@ def reads_documents(path: str) -> bool:
 def registered() -> list[str]:
     """Every registered class."""
     lowering("")
-    return sorted(_LOWERINGS)
+    return sorted({*_LOWERINGS, *_USERS})
 
 
 def documentation(path: str) -> str:
     """What the page of supported estimators says of a registered class, on one line; "" where that is nothing."""
-    paragraph, *_ = (inspect.getdoc(_LOWERINGS[path]) or "").split("\n\n")
+    paragraph, *_ = (inspect.getdoc(lowering(path)) or "").split("\n\n")
     return " ".join(paragraph.split())
 
 
 def own(path: str) -> bool:
     """Whether a registered class is lowered by slimml itself, not by code of the user's."""
-    return _LOWERINGS[path].__module__.startswith("slimml.frontends.")
+    return path in _LOWERINGS and path not in _USERS
+
+
+def is_own(function: Lowering) -> bool:
+    """Whether a lowering is slimml's own."""
+    return (getattr(function, "__module__", None) or "").startswith("slimml.frontends.")

@@ -14,7 +14,7 @@ def verify(graph: Graph) -> None:
     names = [o.name for o in graph.outputs]
     require(len(set(names)) == len(names), "an output is there twice")
     for output in graph.outputs:
-        _verify_output(output)
+        verify_output(output)
     columns = graph.schema.columns
     kinds = [x.kind for x in graph.inputs()]
     require(len(set(kinds)) == len(kinds), "two inputs of one kind")
@@ -24,7 +24,8 @@ def verify(graph: Graph) -> None:
             require(columns[c].read, f"column {columns[c].name!r} is read but marked as not read")
 
 
-def _verify_output(output: Output) -> None:
+def verify_output(output: Output) -> None:
+    """Raise MalformedGraphError where an output contradicts itself."""
     where = f"output {output.name}"
     require(output.form in _FORMS and output.nodes, f"{where} has no form or no node")
     several = output.form in ("list", "stack")
