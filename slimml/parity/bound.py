@@ -279,6 +279,19 @@ def _pair_sums(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
     return own if incoming[0] is None else own + node.sums(_data(incoming[0]), coef)
 
 
+@_rule("Interpolate")
+def _interpolated(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    x, bound = inputs[0], _data(incoming[0])
+    unit, tiny = _unit(value)
+    # The line rises or falls throughout; what an end's NaN makes of the difference is no bound at all.
+    moved = np.maximum(*(np.abs(node.evaluate(x + sign * bound) - value) for sign in (-1, 1)))
+    start = node.starts(x)
+    own = moved + unit * (np.abs(start) + np.abs(value - start)) + tiny
+    return np.where(bound == 0, 0.0, own)
+
+
 @_rule("PairVotes")
 def _pair_votes(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     if incoming[0] is None:
@@ -638,8 +651,8 @@ def _normalized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any)
     moved = (bound + unit * np.abs(x)).sum(axis=1)[:, None]
     total = np.abs(x.sum(axis=1))[:, None]
     carried = (bound + np.abs(value) * moved) / (total - moved) + unit * np.abs(value) + tiny
-    # A total inside of its own bound may be 0 on the other side, which answers a uniform row.
-    unsure = np.where(bound.sum(axis=1)[:, None] > 0, 1.0, 0.0)
+    # A total inside of its own bound may be 0 on the other side, which answers a uniform row, or none.
+    unsure = np.where(bound.sum(axis=1)[:, None] > 0, np.inf if node.empty == "missing" else 1.0, 0.0)
     return np.where(total > moved, carried, unsure)
 
 
@@ -647,6 +660,12 @@ def _normalized(node: Any, inputs: list[Any], incoming: list[Bound], value: Any)
 def _complement(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     bound = incoming[0]
     return None if bound is None else _rounded(value, np.concatenate([_data(bound)] * 2, axis=1))
+
+
+@_rule("Confidence")
+def _confidence(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # Nowhere steeper than 1/3.
+    return None if incoming[0] is None else _rounded(value, _data(incoming[0]) / 3)
 
 
 @_rule("ArgMax")

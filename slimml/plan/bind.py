@@ -21,6 +21,7 @@ from slimml.ir.ops import (
     functions,
     heads,
     kernels,
+    lines,
     models,
     neighbors,
     numeric,
@@ -35,7 +36,21 @@ from slimml.schema import Schema
 
 # A small file can ask for wide nodes, and types list a domain per column.
 _MAX_COLUMNS = 1 << 26
-_MODULES = (columns, numeric, functions, curves, ranks, categories, text, models, kernels, neighbors, heads, delegates)
+_MODULES = (
+    columns,
+    numeric,
+    functions,
+    curves,
+    lines,
+    ranks,
+    categories,
+    text,
+    models,
+    kernels,
+    neighbors,
+    heads,
+    delegates,
+)
 OPS: dict[str, type[Node]] = {name: next(getattr(m, name) for m in _MODULES if hasattr(m, name)) for name in SPECS}
 
 

@@ -59,6 +59,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Apply": {"function": STR},
     "PowerCurve": {"kind": STR, "lambdas": FLOATS},
     "QuantileCurve": {"quantiles": F64, "references": F64, "margin": FLOAT},
+    "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
     "Lookup": {"tables": TABLES, "refuse": BOOLS},
@@ -108,8 +109,9 @@ SPECS: dict[str, dict[str, str]] = {
     "Softplus": {},
     "SignedSquare": {},
     "LogSoftmax": {},
-    "NormalizeRows": {},
+    "NormalizeRows": {"empty": STR},
     "Complement": {},
+    "Confidence": {},
     "ArgMax": {},
     "WeightedMedian": {"weights": F64},
     "IsPositive": {"or_zero": BOOL},

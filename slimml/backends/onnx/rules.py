@@ -255,12 +255,22 @@ def _signed_square(scope: Scope, node: Node) -> str:
     return scope.op("Mul", scope.op("Abs", scope.x(node)), scope.x(node))
 
 
-def _normalize(scope: Scope, node: Node) -> str:
+def _normalize(scope: Scope, node: heads.NormalizeRows) -> str:
     x, one = scope.x(node), scope.const(1.0)
     total = scope.op("ReduceSum", x, scope.const([1], "int64"), keepdims=1)
+    if node.empty == "missing":
+        return scope.op("Div", x, total)
     empty = scope.op("Equal", total, scope.const(0.0))
+    if node.empty == "kept":
+        return scope.op("Div", x, scope.op("Where", empty, one, total))
     divisor = scope.op("Where", empty, scope.const(float(node.type.width)), total)
     return scope.op("Div", scope.op("Where", empty, one, x), divisor)
+
+
+def _confidence(scope: Scope, node: Node) -> str:
+    x, dtype = scope.x(node), node.type.dtype
+    size = scope.op("Add", scope.op("Abs", x), scope.const(1.0, dtype))
+    return scope.op("Div", x, scope.op("Mul", size, scope.const(3.0, dtype)))
 
 
 def _complement(scope: Scope, node: Node) -> str:
@@ -315,6 +325,7 @@ RULES: Mapping[type[Node], Rule] = {
     heads.SignedSquare: _signed_square,
     heads.NormalizeRows: _normalize,
     heads.Complement: _complement,
+    heads.Confidence: _confidence,
     heads.ArgMax: _argmax,
     heads.IsPositive: _is_positive,
 }

@@ -171,7 +171,8 @@ class Constant(Node):
         require(self.value.ndim == 1 and self.value.dtype == np.float64, "Constant.value is a float64 vector")
 
     def infer(self) -> ValueType:
-        return ValueType("float64", (NUMBER,) * len(self.value))
+        known = {v: Domain(integer=v.is_integer(), low=v, high=v, missing=False) for v in set(self.value.tolist())}
+        return ValueType("float64", tuple(known[v] if v == v else NUMBER for v in self.value.tolist()))
 
     def evaluate(self, x: Value) -> np.ndarray:
         return np.tile(self.value, (x.shape[0], 1))

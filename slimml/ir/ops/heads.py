@@ -14,6 +14,8 @@ from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
 
 _PROBABILITY = Domain(low=0.0, high=1.0, missing=True)
+# What becomes of a row that has nothing to share out.
+EMPTY = ("uniform", "kept", "missing")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -178,7 +180,13 @@ class LogSoftmax(_Elementwise):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class NormalizeRows(_Elementwise):
-    """y = x / sum(x) over the columns; a row of zeros becomes uniform"""
+    """y = x / sum(x) over the columns; a row whose sum is 0 becomes uniform, stays ("kept"), or turns "missing" """
+
+    empty: str = "uniform"
+
+    def check(self) -> None:
+        _Elementwise.check(self)
+        require(self.empty in EMPTY, f"NormalizeRows knows nothing of {self.empty!r} rows")
 
     def infer(self) -> ValueType:
         return replace(self.source, domains=(_PROBABILITY,) * self.source.width, groups=())
@@ -186,6 +194,11 @@ class NormalizeRows(_Elementwise):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         total = x.sum(axis=1)
         empty = total == 0
+        if self.empty == "missing":
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.asarray(x / total[:, None])
+        if self.empty == "kept":
+            return np.asarray(x / np.where(empty, x.dtype.type(1), total)[:, None])
         share = np.where(empty[:, None], x.dtype.type(1), x)
         return np.asarray(share / np.where(empty, x.dtype.type(x.shape[1]), total)[:, None])
 
@@ -206,6 +219,15 @@ class Complement(_Elementwise):
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return np.concatenate([1 - x, x], axis=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Confidence(_Elementwise):
+    """y = x / (3 (|x| + 1)), between -1/3 and 1/3: what breaks a tie between votes and overturns none"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(x / (3 * (np.abs(x) + 1)))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
