@@ -24,8 +24,15 @@ import pandas as pd
 import xgboost
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import BaseEstimator, clone
-from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -45,6 +52,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes an import below possible)
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import (
     GenericUnivariateSelect,
@@ -56,7 +64,9 @@ from sklearn.feature_selection import (
     VarianceThreshold,
     f_regression,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import (
     ARDRegression,
     BayesianRidge,
@@ -95,6 +105,16 @@ from sklearn.linear_model import (
     TheilSenRegressor,
     TweedieRegressor,
 )
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -113,6 +133,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
@@ -259,14 +280,21 @@ def frame(
 
 
 def array(
-    name: str, estimator: Any, target: str | None = None, *, missing: bool = False, float32: bool = False
+    name: str,
+    estimator: Any,
+    target: str | None = None,
+    *,
+    missing: bool = False,
+    float32: bool = False,
+    width: int | None = None,
 ) -> ZooModel:
-    """Fitted on a plain array; `float32`: on one of float32, so that coefficients are, but asked in float64."""
+    """Fitted on a plain array, or its first columns; `float32`: on one of float32, but asked in float64."""
 
     def build() -> tuple[Any, Any]:
         train, rows = numbers(TRAIN_ROWS, 3, missing=missing), numbers(TRY_ROWS, 4, missing=missing)
         rows[:3, 0], rows[3:6, 2] = [-1e30, 1e30, -0.0], [0.0, 1e-300, 1e6]
         signal = _signal(train, 5)
+        train, rows = train[:, :width], rows[:, :width]
         return _fitted(estimator, train.astype(np.float32) if float32 else train, signal, target), rows
 
     return ZooModel(name, build)
@@ -859,6 +887,17 @@ class Grouped(BaseEstimator):
         return self.estimator.fit(x, y, group=[20] * (len(x) // 20))
 
 
+class CalibratedAfterwards(BaseEstimator):
+    """Fits a classifier, then its calibration, which finds it frozen."""
+
+    def __init__(self, estimator: Any, method: str) -> None:
+        self.estimator = estimator
+        self.method = method
+
+    def fit(self, x: Any, y: Any) -> Any:
+        return CalibratedClassifierCV(FrozenEstimator(self.estimator.fit(x, y)), method=self.method).fit(x, y)
+
+
 def squared_error(y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An objective of the user's own."""
     return predicted - y, np.ones_like(predicted)
@@ -1180,6 +1219,46 @@ XGBOOST = [
     frame("xgboost/sparse", make_pipeline(prepared(sparse=True), xgb("Classifier")), "three"),
     array("xgboost/scaled", make_pipeline(StandardScaler(), xgb("Regressor")), "amount"),
 ]
+MEMBERS = [
+    frame("search/grid", GridSearchCV(
+        make_pipeline(prepared(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=2), "words"),
+    array("search/random", RandomizedSearchCV(PCA(2), {"whiten": [True, False]}, n_iter=1, cv=2, random_state=0)),
+    array("search/halving", HalvingGridSearchCV(
+        DecisionTreeRegressor(random_state=0), {"max_depth": [2, 4]}, cv=2, random_state=0), "amount"),
+    array("search/halving-random", HalvingRandomSearchCV(
+        Ridge(), {"alpha": [0.5, 2.0]}, cv=2, random_state=0), "two amounts"),
+    array("threshold/tuned", TunedThresholdClassifierCV(GaussianNB(), cv=2), "yes/no"),
+    array("threshold/fixed", FixedThresholdClassifier(
+        LinearSVC(random_state=0), threshold=-0.2, pos_label=-1), "signs"),
+    array("self-training/bayes", SelfTrainingClassifier(GaussianNB()), "signs"),
+    frame("calibrated/sigmoid", CalibratedClassifierCV(
+        make_pipeline(prepared(sparse=True), LinearSVC(random_state=0)), cv=2), "yes/no"),
+    array("calibrated/isotonic", CalibratedClassifierCV(
+        RandomForestClassifier(4, max_depth=3, random_state=0), method="isotonic", cv=2), "words"),
+    array("calibrated/frozen-isotonic", CalibratedAfterwards(LinearSVC(random_state=0), "isotonic"), "bool"),
+    array("calibrated/frozen-temperature", CalibratedAfterwards(
+        RandomForestClassifier(4, max_depth=3, random_state=0), "temperature"), "three"),
+    array("isotonic/missing", IsotonicRegression(), "amount", width=1),
+    array("isotonic/clip", IsotonicRegression(increasing=False, out_of_bounds="clip"), "positive", width=1),
+    array("rest/forest", OneVsRestClassifier(RandomForestClassifier(3, max_depth=4, random_state=0)), "words"),
+    array("rest/labels", OneVsRestClassifier(LogisticRegression()), "two bits"),
+    array("rest/one-class", OneVsRestClassifier(LogisticRegression()), "one class"),
+    array("pairs/linear", OneVsOneClassifier(LinearSVC(random_state=0)), "words"),
+    array("pairs/bayes", OneVsOneClassifier(GaussianNB()), "binary"),
+    array("codes/tree", OutputCodeClassifier(
+        DecisionTreeClassifier(max_depth=3, random_state=0), random_state=0), "odd"),
+    array("several/classifiers", MultiOutputClassifier(
+        DecisionTreeClassifier(max_depth=3, random_state=0)), "two words"),
+    array("several/regressors", MultiOutputRegressor(Ridge()), "two amounts"),
+    array("chain/classifiers", ClassifierChain(
+        LogisticRegression(), order=[1, 0], chain_method="predict_proba"), "two bits"),
+    array("chain/regressors", RegressorChain(DecisionTreeRegressor(max_depth=4, random_state=0)), "two amounts"),
+    frame("dummy/classifier", DummyClassifier(), "words", columns=CATEGORIES),
+    array("dummy/regressor", make_pipeline(StandardScaler(), DummyRegressor(strategy="median")), "amount"),
+    array("target/log", TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "positive"),
+    array("target/scaled", TransformedTargetRegressor(
+        DecisionTreeRegressor(max_depth=4, random_state=0), transformer=StandardScaler()), "amount column"),
+]
 # fmt: on
 
 ZOO: list[ZooModel] = [
@@ -1206,4 +1285,5 @@ ZOO: list[ZooModel] = [
     *XGBOOST,
     *NEIGHBORS,
     *BOOSTED_AND_BAGGED,
+    *MEMBERS,
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
 from slimml.frontends.guarded import guarded
-from slimml.frontends.registry import WAYS_OUT, is_own, lowering
+from slimml.frontends.registry import WAYS_OUT, inverse, is_own, lowering
 from slimml.frontends.strangers import why_unknown
 from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
@@ -42,6 +42,7 @@ class Model:
 
 Lowered = Node | Model
 Lowering = Callable[[Record, Source, "Lowerer"], Lowered]
+Inverse = Callable[[Record, Node, "Lowerer"], Node]
 
 
 @dataclass(slots=True)
@@ -91,6 +92,15 @@ class Lowerer:
             if output.name == "transform":
                 return output.nodes[0]
         raise UnsupportedEstimatorError(f"{est.name} has no transform", where=f"{self.where}.{step}", hint=WAYS_OUT)
+
+    def inverse(self, est: Any, x: Node, step: str | None = None) -> Node:
+        """The block that inverse_transform of a fitted transformer makes of x."""
+        with self._inside(est, step):
+            function = inverse(est.path) if isinstance(est, Record) else None
+            if function is None:
+                name = est.path if isinstance(est, Record) else f"{est!r:.80}"
+                raise self.unsupported(f"inverse_transform of {name} is not handled")
+            return function(est, x, self)
 
     def floats(
         self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED, narrow: bool = False

@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slimml.frontends.lowerer import Lowering
+    from slimml.frontends.lowerer import Inverse, Lowering
 
 _LOWERINGS: dict[str, Lowering] = {}
 # Those that user code registered.
 _USERS: dict[str, Lowering] = {}
+_INVERSES: dict[str, Inverse] = {}
 _READERS_OF_TEXT: set[str] = set()
 
 # What a user can do about a class, an option or a state that no lowering handles.
@@ -52,6 +53,12 @@ _SKLEARN = (
     "ada_boost",
     "bagging",
     "isolation",
+    "wrappers",
+    "calibrate",
+    "multiclass",
+    "multioutput",
+    "dummy",
+    "target",
 )
 _FAMILIES = (
     *(f"sklearn.{family}" for family in _SKLEARN),
@@ -78,6 +85,16 @@ def lowers(*paths: str, documents: bool = False) -> Callable[[Lowering], Lowerin
     return register
 
 
+def inverts(*paths: str) -> Callable[[Inverse], Inverse]:
+    """Register what `inverse_transform` of classes means, by the names that `lowers` knows them under."""
+
+    def register(function: Inverse) -> Inverse:
+        _INVERSES.update(dict.fromkeys(paths, function))
+        return function
+
+    return register
+
+
 def moved(module: str, *classes: str) -> list[str]:
     """Classes of a module whose name got its underscore in scikit-learn 0.22, under both of its names."""
     package, _, name = module.rpartition(".")
@@ -89,6 +106,12 @@ def lowering(path: str) -> Lowering | None:
     for family in _FAMILIES:
         import_module(f"slimml.frontends.{family}")
     return _USERS.get(path) or _LOWERINGS.get(path)
+
+
+def inverse(path: str) -> Inverse | None:
+    """What is registered as a class's inverse_transform, or None."""
+    lowering(path)
+    return _INVERSES.get(path)
 
 
 def reads_documents(path: str) -> bool:

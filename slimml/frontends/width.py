@@ -226,6 +226,12 @@ def _untold(record: Record, readers: list[Record]) -> UnfittedModelError | Unsup
         if lowering(est.path) is None:
             what, hint = why_unknown(est.path)
             return UnsupportedEstimatorError(what, where="model", hint=hint)
+        if est.get("refit") is False:
+            return UnsupportedEstimatorError(
+                f"{est.name} with refit=False holds no fitted model",
+                where="model",
+                hint="Fit a model with its best_params_, and save that.",
+            )
     if any(name.endswith("_") for est in readers for name in est.fields) or any(map(_keeps_width, readers)):
         return UnsupportedEstimatorError(
             f"nothing in the file says how many columns {record.name} takes",

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
-from slimml.frontends.registry import lowers
+from slimml.frontends.registry import inverts, lowers
 from slimml.frontends.sklearn.fields import steps_of
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
@@ -35,6 +35,14 @@ def pipeline(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if isinstance(lowered, Node):
         return lowered
     return replace(lowered, outputs=tuple(o for o in lowered.outputs if o.name in _METHODS))
+
+
+@inverts("sklearn.pipeline.Pipeline")
+def pipeline_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    for name, step, *_ in reversed(steps_of(est, "steps", ctx)):
+        if not _is_word(step, *_NO_STEP):
+            x = ctx.inverse(step, x, name)
+    return x
 
 
 @lowers(

@@ -6,7 +6,7 @@ from typing import Any
 
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
-from slimml.frontends.registry import lowers, moved
+from slimml.frontends.registry import inverts, lowers, moved
 from slimml.frontends.sklearn.compose import as_block
 from slimml.ingest.record import Record, Symbol
 from slimml.ir.node import Node
@@ -54,6 +54,16 @@ def function_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if _validates(est, ctx):
         block = ctx.floats(block, finite="all", csr=bool(est.get("accept_sparse", False)), narrow=True)
     return block if name is None else applied(name, block, ctx)
+
+
+@inverts(*moved("sklearn.preprocessing._function_transformer", "FunctionTransformer"))
+def function_transformer_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    if est.get("inv_kw_args"):
+        raise ctx.unsupported("FunctionTransformer with inv_kw_args is not handled")
+    if _validates(est, ctx):
+        x = ctx.guard(x, "all")
+    function = est.get("inverse_func")
+    return x if function is None else applied(function_name(function, ctx), x, ctx)
 
 
 def function_name(function: Any, ctx: Lowerer) -> str:

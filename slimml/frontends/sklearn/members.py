@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowerer, Model, Source
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
@@ -13,6 +14,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.columns import Cast, Concat, Select
 from slimml.ir.types import DType
+from slimml.schema import NUMBER
 
 
 def member(est: object, x: Source, name: str, ctx: Lowerer) -> Model:
@@ -29,6 +31,13 @@ def members(est: Record, x: Source, ctx: Lowerer) -> list[Model]:
     if not fitted:
         raise ctx.unsupported(f"{est.name} without fitted members")
     return [member(e, x, f"estimators_[{i}]", ctx) for i, e in enumerate(fitted)]
+
+
+def of_numbers(x: Source, ctx: Lowerer) -> Source:
+    """x, whose raw columns are numbers to every member: check_array has made them so."""
+    if isinstance(x, Frame) and set(x.kinds([NUMBER] * x.width)) - {NUMBER}:
+        raise ctx.unsupported("columns of categories or texts, which the original reads as numbers")
+    return x
 
 
 def has(model: Model, method: str) -> bool:

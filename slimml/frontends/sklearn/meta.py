@@ -12,11 +12,12 @@ from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
 from slimml.frontends.sklearn.compose import as_block
 from slimml.frontends.sklearn.fields import labels, steps_of
+from slimml.frontends.sklearn.members import answer, as_type, beside, encoded, member, one_number
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
-from slimml.ir.ops.categories import Lookup, OneHot, Recode
-from slimml.ir.ops.columns import Cast, Concat, Select
+from slimml.ir.ops.categories import Lookup, OneHot
+from slimml.ir.ops.columns import Select
 from slimml.ir.ops.heads import ArgMax
 from slimml.ir.ops.numeric import Divide, Multiply, Sum
 from slimml.ir.types import promoted
@@ -33,12 +34,12 @@ def voting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if est.voting == "soft":
         shares = [_shares(m, len(classes), ctx) for m in members]
         mean = _average(shares, weights, ctx)
-        choice = ArgMax(inputs=(_as("float64", mean, ctx),), origin=ctx.where)
+        choice = ArgMax(inputs=(as_type("float64", mean, ctx),), origin=ctx.where)
         outputs = [_choice(choice, classes), Output("predict_proba", (mean,), "matrix")]
         return Model((*outputs, _side_by_side(shares, flat=bool(est.flatten_transform), ctx=ctx)), (classes,))
     if est.voting != "hard":
         raise ctx.unsupported(f"voting={est.voting!r:.60} is not handled")
-    chosen = [_encoded(_answer(m, "predict", ctx), ctx) for m in members]
+    chosen = [encoded(answer(m, "predict", ctx), ctx) for m in members]
     choice = ArgMax(inputs=(_votes(chosen, len(classes), weights, ctx),), origin=ctx.where)
     return Model((_choice(choice, classes), _side_by_side(chosen, flat=True, ctx=ctx)), (classes,))
 
@@ -46,7 +47,7 @@ def voting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers(*(f"{m}.VotingRegressor" for m in _VOTING[:2]))
 def voting_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """The mean, weighted, of members that are supported."""
-    values = [_vector(_answer(m, "predict", ctx), ctx) for m in _members(est, x, ctx)]
+    values = [one_number(answer(m, "predict", ctx), ctx) for m in _members(est, x, ctx)]
     mean = _average(values, _weights(est, ctx), ctx)
     return Model((Output("predict", (mean,), "vector"), _side_by_side(values, flat=True, ctx=ctx)))
 
@@ -57,13 +58,13 @@ def stacking_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     several = isinstance(est.classes_, list)
     tables = tuple(labels(c, ctx) for c in (est.classes_ if several else [est.classes_]))
     block = _stacked(est, x, binary=len(est.classes_) == 2, ctx=ctx)
-    final = _model(est.final_estimator_, block, "final_estimator", ctx)
-    outputs = [_decoded(_answer(final, "predict", ctx), tables, ctx)]
+    final = member(est.final_estimator_, block, "final_estimator", ctx)
+    outputs = [_decoded(answer(final, "predict", ctx), tables, ctx)]
     for output in final.outputs:
         if output.name == "predict_proba" and several:
             # One column a target, as the original answers (numpy.array([p[:, 0] for p in answers]).T).
             first = tuple(Select(inputs=(n,), index=np.array([0]), origin=ctx.where) for n in output.nodes)
-            outputs.append(Output(output.name, (_beside(first, ctx),), "matrix"))
+            outputs.append(Output(output.name, (beside(first, ctx),), "matrix"))
         elif output.name in ("predict_proba", "decision_function"):
             outputs.append(output)
     return Model((*outputs, Output("transform", (block,), "matrix")), tables)
@@ -73,8 +74,8 @@ def stacking_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def stacking_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """With the row itself or without, of members that are supported."""
     block = _stacked(est, x, binary=False, ctx=ctx)
-    final = _model(est.final_estimator_, block, "final_estimator", ctx)
-    return Model((_answer(final, "predict", ctx), Output("transform", (block,), "matrix")), final.classes)
+    final = member(est.final_estimator_, block, "final_estimator", ctx)
+    return Model((answer(final, "predict", ctx), Output("transform", (block,), "matrix")), final.classes)
 
 
 # ------------------------------------------------------------------------------------------------------------- members
@@ -86,25 +87,11 @@ def _members(est: Record, x: Source, ctx: Lowerer) -> list[Model]:
     names = [str(s[0]) for s in steps_of(est, "estimators", ctx) if not _dropped(s[1])]
     if not fitted or len(names) != len(fitted):
         raise ctx.unsupported(f"{est.name} has {len(fitted)} fitted members for {len(names)} that are not dropped")
-    return [_model(member, x, name, ctx) for name, member in zip(names, fitted, strict=True)]
-
-
-def _model(member: Any, x: Source, name: str, ctx: Lowerer) -> Model:
-    lowered = ctx.lower(member, x, name)
-    if isinstance(lowered, Node):
-        raise ctx.unsupported(f"member {name!r} is no classifier or regressor")
-    return lowered
+    return [member(e, x, name, ctx) for name, e in zip(names, fitted, strict=True)]
 
 
 def _dropped(member: Any) -> bool:
     return member is None or (isinstance(member, str) and member == "drop")  # None until 0.24
-
-
-def _answer(model: Model, method: str, ctx: Lowerer) -> Output:
-    for output in model.outputs:
-        if output.name == method:
-            return output
-    raise ctx.unsupported(f"a member has no {method}")
 
 
 def _weights(est: Record, ctx: Lowerer) -> np.ndarray | None:
@@ -129,7 +116,7 @@ def _average(blocks: Sequence[Node], weights: np.ndarray | None, ctx: Lowerer) -
     """
     dtype = promoted(tuple(b.type.dtype for b in blocks))
     dtype = "float32" if dtype == "float32" and weights is None else "float64"
-    parts = [_as(dtype, b, ctx) for b in blocks]
+    parts = [as_type(dtype, b, ctx) for b in blocks]
     count = float(len(parts))
     if weights is not None:
         parts = [_times(b, float(w), ctx) for b, w in zip(parts, weights, strict=True)]
@@ -158,7 +145,7 @@ def _times(block: Node, weight: float, ctx: Lowerer) -> Node:
 
 
 def _shares(member: Model, classes: int, ctx: Lowerer) -> Node:
-    block = _answer(member, "predict_proba", ctx).nodes[0]
+    block = answer(member, "predict_proba", ctx).nodes[0]
     if block.type.width != classes:
         raise ctx.unsupported(f"a member answers probabilities of {block.type.width} classes, not of {classes}")
     return block
@@ -170,9 +157,9 @@ def _choice(choice: Node, classes: np.ndarray) -> Output:
 
 def _side_by_side(blocks: Sequence[Node], *, flat: bool, ctx: Lowerer) -> Output:
     if flat:
-        return Output("transform", (_beside(blocks, ctx),), "matrix")
+        return Output("transform", (beside(blocks, ctx),), "matrix")
     dtype = promoted(tuple(b.type.dtype for b in blocks))
-    return Output("transform", tuple(_as(dtype, b, ctx) for b in blocks), "stack")
+    return Output("transform", tuple(as_type(dtype, b, ctx) for b in blocks), "stack")
 
 
 # ------------------------------------------------------------------------------------------------------------ stacking
@@ -185,19 +172,19 @@ def _stacked(est: Record, x: Source, *, binary: bool, ctx: Lowerer) -> Node:
     if len(methods) != len(members):
         raise ctx.unsupported(f"{len(methods)} stack_method_ for {len(members)} members")
     blocks: list[Node] = []
-    for member, method in zip(members, methods, strict=True):
-        output = _answer(member, method, ctx)
+    for model, method in zip(members, methods, strict=True):
+        output = answer(model, method, ctx)
         if output.form == "list":
             blocks += [_without_first(n, ctx) for n in output.nodes]
         elif output.form == "matrix" and method == "predict_proba" and binary:
             # The first column says nothing that the second does not.
             blocks.append(_without_first(output.nodes[0], ctx))
         else:
-            blocks.append(_encoded(output, ctx))
+            blocks.append(encoded(output, ctx))
     if not est.get("passthrough", False):
-        return _beside(blocks, ctx)
+        return beside(blocks, ctx)
     blocks.append(as_block(x, ctx))
-    return _beside(blocks, ctx, layout=blocks[-1].type.layout)
+    return beside(blocks, ctx, layout=blocks[-1].type.layout)
 
 
 def _without_first(block: Node, ctx: Lowerer) -> Node:
@@ -214,36 +201,3 @@ def _decoded(output: Output, tables: tuple[np.ndarray, ...], ctx: Lowerer) -> Ou
             raise ctx.unsupported("the final estimator was not fitted on the positions of the ensemble's classes_")
         known.append(table[codes])
     return Output("predict", output.nodes, output.form, tuple(known))
-
-
-# ------------------------------------------------------------------------------------------------------------- answers
-
-
-def _encoded(output: Output, ctx: Lowerer) -> Node:
-    """An answer as numbers. Members are fitted on positions in `classes_`, prefit ones perhaps on other numbers."""
-    (block,) = output.nodes
-    if all(np.array_equal(t, np.arange(len(t))) and t.dtype == np.int64 for t in output.labels):
-        return block
-    if len(output.labels) != 1 or output.labels[0].dtype.kind not in "biuf":
-        raise ctx.unsupported(f"a member answers with labels {output.labels[0].tolist()!r:.60}, which are no numbers")
-    table = output.labels[0]
-    values = table.astype(np.float64 if table.dtype.kind == "f" else np.int64)
-    codes = Lookup(inputs=(block,), tables=(tuple(range(len(values))),), refuse=(False,), origin=ctx.where)
-    return Recode(
-        inputs=(codes,), values=np.append(values, values[-1:]), offsets=np.array([0, len(values) + 1]), origin=ctx.where
-    )
-
-
-def _vector(output: Output, ctx: Lowerer) -> Node:
-    block = _encoded(output, ctx)
-    if block.type.width != 1:
-        raise ctx.unsupported(f"a member answers {block.type.width} numbers a row")
-    return block
-
-
-def _beside(blocks: Sequence[Node], ctx: Lowerer, layout: str = "dense") -> Node:
-    return blocks[0] if len(blocks) == 1 else Concat(inputs=tuple(blocks), layout=layout, origin=ctx.where)
-
-
-def _as(dtype: Any, block: Node, ctx: Lowerer) -> Node:
-    return block if block.type.dtype == dtype else Cast(inputs=(block,), dtype=dtype, origin=ctx.where)

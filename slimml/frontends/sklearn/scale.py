@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
-from slimml.frontends.registry import lowers
-from slimml.frontends.sklearn.arithmetic import in_place
+from slimml.frontends.registry import inverts, lowers, moved
+from slimml.frontends.sklearn.arithmetic import as_dtype, in_place
 from slimml.frontends.sklearn.fields import floats_of, vector
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
@@ -57,6 +57,49 @@ def min_max_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         low, high = est.feature_range
         block = Clip(inputs=(block,), low=float(low), high=float(high), origin=ctx.where)
     return block
+
+
+# ------------------------------------------------------------------------------------------------------------ inverses
+
+
+@inverts(*moved("sklearn.preprocessing._data", "StandardScaler"))
+def standard_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    block = _scaled(est, x, ctx)
+    if est.with_std and est.scale_ is not None:
+        block = in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
+    return in_place(Add, block, _fitted(est, "mean_", block, ctx), ctx) if est.with_mean else block
+
+
+@inverts(*moved("sklearn.preprocessing._data", "RobustScaler"))
+def robust_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    block = _scaled(est, x, ctx)
+    if est.with_scaling:
+        block = in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
+    return in_place(Add, block, _fitted(est, "center_", block, ctx), ctx) if est.with_centering else block
+
+
+@inverts(*moved("sklearn.preprocessing._data", "MaxAbsScaler"))
+def max_abs_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    block = _scaled(est, x, ctx)
+    return in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
+
+
+@inverts(*moved("sklearn.preprocessing._data", "MinMaxScaler"))
+def min_max_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
+    block = _scaled(est, x, ctx)
+    block = in_place(Subtract, block, _fitted(est, "min_", block, ctx), ctx)
+    return in_place(Divide, block, _fitted(est, "scale_", block, ctx), ctx)
+
+
+def _scaled(est: Record, x: Node, ctx: Lowerer) -> Node:
+    """What stands for scaled values: floats, float32 too, infinities refused."""
+    ctx.check_width(est, x)
+    if x.type.layout != "dense":
+        raise ctx.unsupported(f"inverse_transform of {est.name} on sparse rows is not handled")
+    return ctx.guard(x if x.type.dtype == "float32" else as_dtype(x, np.dtype(np.float64), ctx), "missing")
+
+
+# -------------------------------------------------------------------------------------------------------------- parts
 
 
 def _numbers(est: Record, x: Source, ctx: Lowerer) -> Node:
