@@ -14,6 +14,9 @@ _KNOWN = {
         hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-531 sklearn-onnx-553 sklearn-onnx-856
         sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
     """,
+    "float32 sums, which BLAS adds up otherwise in the columns that bagging picks out: up to 1.3e-6": """
+        sklearn-onnx-119
+    """,
     "score_samples of a PCA is not lowered": """
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
     """,

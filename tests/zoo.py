@@ -25,6 +25,7 @@ import xgboost
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
 from sklearn.compose import (
     ColumnTransformer,
     TransformedTargetRegressor,
@@ -32,6 +33,7 @@ from sklearn.compose import (
     make_column_transformer,
 )
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -1143,6 +1145,15 @@ NEIGHBORS = [
 ]
 
 
+CENTRES = [
+    array("lda/three", LinearDiscriminantAnalysis(), "words"),
+    array("qda/binary", QuadraticDiscriminantAnalysis(reg_param=0.1), "yes/no"),
+    array("kmeans/plain", KMeans(4, n_init=1, random_state=0)),
+    frame("kmeans/then-line", make_pipeline(prepared(sparse=True), KMeans(3, n_init=1, random_state=0), Ridge()),
+          "amount"),
+]
+
+
 BOOSTED_AND_BAGGED = [
     array("ada/stumps", AdaBoostClassifier(n_estimators=6, random_state=0), "words"),
     array("ada/lines", AdaBoostClassifier(LogisticRegression(), n_estimators=4), "yes/no"),
@@ -1284,6 +1295,7 @@ ZOO: list[ZooModel] = [
     *PERCEPTRONS,
     *XGBOOST,
     *NEIGHBORS,
+    *CENTRES,
     *BOOSTED_AND_BAGGED,
     *MEMBERS,
 ]

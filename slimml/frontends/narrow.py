@@ -23,7 +23,7 @@ _SMALL = (
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
     PowerCurve,
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
-    *(heads.ArgMax, heads.IsPositive),
+    *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
 )
 # They hand values on as they are, in whatever dtype.
 _MOVES = (Cast, Concat, Dense, Select)

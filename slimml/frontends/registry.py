@@ -46,6 +46,8 @@ _SKLEARN = (
     "decompose",
     "neural",
     "neighbors",
+    "clusters",
+    "discriminant",
     "trees",
     "boosting",
     "hist_boosting",

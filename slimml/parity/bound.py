@@ -211,7 +211,11 @@ def _filled(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     bound = incoming[0]
     if bound is None:
         return None
-    return np.where(np.isnan(bound) & ~np.isnan(value), 0.0, bound)
+    if isinstance(node.sentinel, float) and np.isnan(node.sentinel):
+        return np.where(np.isnan(bound) & ~np.isnan(value), 0.0, bound)
+    # What lies close to the sentinel may be filled on one side and not on the other.
+    near = (bound > 0) & (np.abs(inputs[0] - node.sentinel) <= bound) if isinstance(node.sentinel, int | float) else 0
+    return np.where(near, bound + np.abs(node.fill - inputs[0]), bound)
 
 
 @_rule("Multiply")
@@ -261,6 +265,22 @@ def _distances(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
     # |x + e - p|**2 - |x - p|**2 is at most 2 |x - p| |e| + |e|**2 (Cauchy and Schwarz).
     off = np.sqrt((_data(incoming[0]) ** 2).sum(axis=1))[:, None]
     return own + 2 * np.sqrt(value) * off + off**2
+
+
+@_rule("ExpandedDistances")
+def _expanded(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # |x|**2 + |p|**2 + 2 |x| |p| is at most twice the two squares.
+    own = 2 * UNIT * ((inputs[0] ** 2).sum(axis=1)[:, None] + (node.points**2).sum(axis=1))
+    return own + _distances(node, inputs, incoming, value)
+
+
+@_rule("Sqrt")
+def _sqrt(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    bound = _data(incoming[0])
+    moved = np.where(bound == 0, 0.0, np.minimum(np.sqrt(bound), bound / value))
+    return _rounded(value, np.where(np.isnan(moved), np.sqrt(bound), moved))
 
 
 @_rule("Power")

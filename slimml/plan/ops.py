@@ -77,6 +77,8 @@ SPECS: dict[str, dict[str, str]] = {
     "LinearSum": {"weights": F32, "bias": F32},
     "Forest": {"trees": TREES},
     "SquaredDistances": {"points": F64},
+    "ExpandedDistances": {"points": F64},
+    "Sqrt": {},
     "Power": {"degree": INT},
     "PairSums": {"coef": F64, "counts": I64, "bias": F64},
     "PairVotes": {"classes": INT, "confident": BOOL},

@@ -22,7 +22,7 @@ from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.functions import FUNCTIONS, Apply
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
-SUMS = (models.Linear, kernels.SquaredDistances, kernels.PairSums)
+SUMS = (models.Linear, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
 ROUNDING_OPS = (
     heads.Sigmoid,
     heads.Exp,
@@ -190,6 +190,19 @@ def _squared_distances(scope: Scope, node: kernels.SquaredDistances) -> str:
     return scope.op("ReduceSum", scope.op("Mul", apart, apart), scope.const([2], "int64"), keepdims=0)
 
 
+def _expanded_distances(scope: Scope, node: kernels.ExpandedDistances) -> str:
+    x, zero = scope.x(node), scope.const(0.0)
+    own = scope.op("ReduceSum", scope.op("Mul", x, x), scope.const([1], "int64"), keepdims=1)
+    product = scope.op("MatMul", x, scope.const(np.ascontiguousarray(-2.0 * node.points.T)))
+    lengths = scope.const(np.einsum("ij,ij->i", node.points, node.points))
+    total = scope.op("Add", scope.op("Add", own, product), lengths)
+    return scope.op("Where", scope.op("Greater", total, zero), total, zero)
+
+
+def _sqrt(scope: Scope, node: Node) -> str:
+    return scope.op("Sqrt", scope.x(node))
+
+
 def _power(scope: Scope, node: kernels.Power) -> str:
     # The same multiplications in the same order as kernels.power.
     result, factor, degree = scope.op("Mul", scope.x(node), scope.const(0.0)), scope.x(node), node.degree
@@ -313,6 +326,8 @@ RULES: Mapping[type[Node], Rule] = {
     models.Linear: _linear,
     models.Forest: _forest,
     kernels.SquaredDistances: _squared_distances,
+    kernels.ExpandedDistances: _expanded_distances,
+    kernels.Sqrt: _sqrt,
     kernels.Power: _power,
     kernels.PairSums: _pair_sums,
     kernels.PairVotes: _pair_votes,

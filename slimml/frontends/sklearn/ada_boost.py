@@ -59,8 +59,8 @@ def ada_boost_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         base, targets = np.full(len(fitted), -0.0), np.arange(len(fitted))
         said = ranked_forest(block, raw, base=base, targets=targets, origin=ctx.where)
     else:
-        answers = [answer(m, "predict", ctx) for m in _members(fitted, x, ctx)]
-        said = beside([as_type("float64", one_number(a, ctx), ctx) for a in answers], ctx)
+        answers = [answer(m, "predict", ctx) for m in _members(fitted, x, ctx, narrow=True)]
+        said = beside([one_number(a, ctx) for a in answers], ctx)
     median = WeightedMedian(inputs=(said,), weights=weights[: len(fitted)], origin=ctx.where)
     return Model((Output("predict", (median,), "vector"),))
 
@@ -115,8 +115,8 @@ def _tree_sums(
     return Inexact(inputs=(total,), reach=largest_sums(raw), origin=ctx.where) if logs else total
 
 
-def _members(fitted: Sequence[Any], x: Source, ctx: Lowerer) -> list[Model]:
-    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO)
+def _members(fitted: Sequence[Any], x: Source, ctx: Lowerer, *, narrow: bool = False) -> list[Model]:
+    block = ctx.floats(x, finite="all", csr=True, sparse=ZERO, narrow=narrow)
     return [member(m, block, f"estimators_[{i}]", ctx) for i, m in enumerate(fitted)]
 
 

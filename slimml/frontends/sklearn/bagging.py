@@ -68,7 +68,7 @@ def bagging_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         form = "vector" if outputs == 1 else "matrix"
     else:
         answers = [answer(m, "predict", ctx) for m in _members(fitted, columns, x, ctx)]
-        total = Sum(inputs=tuple(as_type("float64", a.nodes[0], ctx) for a in answers), origin=ctx.where)
+        total = Sum(inputs=tuple(a.nodes[0] for a in answers), origin=ctx.where)
         form = answers[0].form
     return Model((Output("predict", (_mean(total, len(fitted), ctx),), form),))
 
@@ -116,7 +116,7 @@ def _positions(own: np.ndarray, count: int, ctx: Lowerer) -> np.ndarray:
 
 def _members(fitted: list[Any], columns: list[np.ndarray], x: Source, ctx: Lowerer) -> list[Model]:
     if ctx.version < (0, 20):
-        x = ctx.floats(x, finite="all", csr=True)
+        x = ctx.floats(x, finite="all", csr=True, narrow=True)
     models = []
     for i, (one, own) in enumerate(zip(fitted, columns, strict=True)):
         check_columns(own, width_of(x), ctx)
@@ -155,9 +155,9 @@ def _decision(models: list[Model], ctx: Lowerer) -> list[Output]:
     answers = [answer(m, "decision_function", ctx) for m in models]
     if len({a.nodes[0].type.width for a in answers}) > 1:
         return []
-    total = Sum(inputs=tuple(as_type("float64", a.nodes[0], ctx) for a in answers), origin=ctx.where)
+    total = Sum(inputs=tuple(a.nodes[0] for a in answers), origin=ctx.where)
     return [Output("decision_function", (_mean(total, len(models), ctx),), answers[0].form)]
 
 
 def _mean(total: Node, count: int, ctx: Lowerer) -> Node:
-    return Divide(inputs=(total,), value=np.full(total.type.width, float(count)), origin=ctx.where)
+    return Divide(inputs=(total,), value=np.full(total.type.width, count, dtype=total.type.dtype), origin=ctx.where)

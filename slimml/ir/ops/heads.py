@@ -255,11 +255,8 @@ class WeightedMedian(_Elementwise):
         require(self.weights.shape == (self.source.width,) and len(self.weights), "WeightedMedian: a weight per column")
         require(self.weights.dtype == np.float64, "WeightedMedian.weights is float64")
 
-    def _dtypes(self) -> tuple[str, ...]:
-        return ("float64",)
-
     def infer(self) -> ValueType:
-        return ValueType("float64", (Domain(),))
+        return ValueType(self.source.dtype, (Domain(),))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         order, reached = self.reached(x)

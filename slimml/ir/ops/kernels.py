@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimml.ir import nearest
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
@@ -22,19 +23,23 @@ _LEAST, _STEPS, _ENOUGH = 1e-7, 100, 0.005
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class SquaredDistances(Node):
-    """y[j] = the sum over the columns of (x - points[j])**2; points float64 (k, width)"""
-
+class _Distances(Node):
     points: np.ndarray
 
     def check(self) -> None:
         require_inputs(self, 1)
-        require(self.source.dtype == "float64", f"SquaredDistances takes float64, got {self.source}")
-        require(self.points.ndim == 2 and self.points.dtype == np.float64, "SquaredDistances.points is a matrix")
-        require(self.points.shape[1] == self.source.width, "SquaredDistances needs a coordinate per column")
+        name = type(self).__name__
+        require(self.source.dtype == "float64", f"{name} takes float64, got {self.source}")
+        require(self.points.ndim == 2 and self.points.dtype == np.float64, f"{name}.points is a matrix")
+        require(self.points.shape[1] == self.source.width, f"{name} needs a coordinate per column")
 
     def infer(self) -> ValueType:
         return ValueType("float64", (_RESULT,) * len(self.points))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class SquaredDistances(_Distances):
+    """y[j] = the sum over the columns of (x - points[j])**2; points float64 (k, width)"""
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         out = np.empty((len(x), len(self.points)))
@@ -44,6 +49,30 @@ class SquaredDistances(Node):
                 apart = x[at : at + step, None, :] - self.points
                 np.einsum("rkc,rkc->rk", apart, apart, out=out[at : at + step])
         return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ExpandedDistances(_Distances):
+    """y[j] = |x|**2 - 2 x.points[j] + |points[j]|**2, 0 where that is negative; points float64 (k, width)"""
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return nearest.expanded(x, self.points)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Sqrt(Node):
+    """y = the square root of x"""
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"Sqrt takes float64, got {self.source}")
+
+    def infer(self) -> ValueType:
+        return replace(self.source, domains=(_RESULT,) * self.source.width, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sqrt(x))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
