@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     HistGradientBoostingClassifier,
@@ -23,9 +24,14 @@ from sklearn.ensemble import (
     RandomForestRegressor,
     VotingClassifier,
 )
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes an import below possible)
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -36,6 +42,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from slimml.backends import BACKENDS
@@ -67,7 +74,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "`SimpleImputer(add_indicator=True)`": ("test_indicators_stand_behind_what_was_imputed",),
     "`SimpleImputer(most_frequent)` on strings": ("test_the_most_frequent_string_fills_what_is_missing",),
     "`FunctionTransformer(np.log1p)`": ("test_a_function_is_computed_and_not_skipped",),
-    "calibration": (LATER,),
+    "calibration": ("test_scores_are_calibrated", "test_frozen_models_are_calibrated"),
     "TF-IDF": ("test_words_are_cut_and_weighed_as_the_original_does",),
     "`KBinsDiscretizer` (default one-hot)": (
         "test_bins_are_one_hot",
@@ -83,7 +90,12 @@ LINES: dict[str, tuple[str, ...]] = {
         "test_xgboost_sends_each_category_where_training_sent_it",
     ),
     "LightGBM `boosting_type": ("test_lightgbm_of_every_kind",),
-    "RandomizedSearchCV": (LATER,),
+    "RandomizedSearchCV": (
+        "test_searches_answer_as_their_best_model",
+        "test_targets_are_transformed_back",
+        "test_links_of_a_chain_read_those_before",
+        "test_isotonic_lines_bend_at_their_points",
+    ),
     "XGBoost `missing=`": ("test_xgboost_takes_its_own_missing_value",),
     "sentinel imputers": ("test_a_sentinel_is_one_value",),
     "scalers on csr input": ("test_sparse_columns_are_scaled_by_reciprocals",),
@@ -383,6 +395,53 @@ def test_votes_are_counted(backend):
     ]
     for options in ({}, {"weights": [0.1, 0.2, 0.3]}, {"voting": "soft"}, {"voting": "soft", "weights": [1, 2, 3]}):
         agree(backend, fit(VotingClassifier(members, **options), X, np.array(["x", "y", "z"])[THREE]), X)
+
+
+# -------------------------------------------------------------------------------------------- models that hold models
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_scores_are_calibrated(backend, method):
+    words = np.array(["x", "y", "z"])[THREE]
+    for inner in (LinearSVC(random_state=0), RandomForestClassifier(3, max_depth=4, random_state=0)):
+        agree(backend, fit(CalibratedClassifierCV(inner, method=method, cv=2), X, words), X)
+        agree(backend, fit(CalibratedClassifierCV(inner, method=method, cv=2, ensemble=False), X, LABEL > 0), X)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_frozen_models_are_calibrated(backend, method):
+    columns = ColumnTransformer(
+        [("word", OneHotEncoder(handle_unknown="ignore"), ["job"]), ("number", StandardScaler(), ["age"])]
+    )
+    model = fit(make_pipeline(columns, DecisionTreeClassifier(max_depth=4, random_state=0)), FRAME)
+    agree(backend, fit(CalibratedClassifierCV(FrozenEstimator(model), method=method), FRAME), FRAME)
+
+
+def test_searches_answer_as_their_best_model(backend):
+    forest, grid = RandomForestClassifier(3, random_state=0), {"max_depth": [2, 4]}
+    agree(backend, fit(RandomizedSearchCV(forest, grid, n_iter=1, cv=2, random_state=0)), X)
+    agree(backend, fit(HalvingGridSearchCV(forest, grid, cv=2, random_state=0)), X)
+    agree(backend, fit(HalvingRandomSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, random_state=0)), X)
+
+
+def test_targets_are_transformed_back(backend):
+    for options in ({"func": np.log1p, "inverse_func": np.expm1}, {"transformer": StandardScaler()}):
+        for inner in (LinearRegression(), DecisionTreeRegressor(max_depth=4, random_state=0)):
+            agree(backend, fit(TransformedTargetRegressor(inner, **options), X, np.exp(SIGNAL)), X)
+
+
+def test_links_of_a_chain_read_those_before(backend):
+    amounts, bits = np.column_stack([SIGNAL, SIGNAL**2]), np.column_stack([SIGNAL > 0, SIGNAL > 1]).astype(int)
+    agree(backend, fit(RegressorChain(DecisionTreeRegressor(max_depth=4, random_state=0), order=[1, 0]), X, amounts), X)
+    agree(backend, fit(RegressorChain(LinearRegression()), X, amounts), X)
+    agree(backend, fit(ClassifierChain(LogisticRegression(), chain_method="predict_proba"), X, bits), X)
+
+
+@pytest.mark.parametrize("beyond", ["nan", "clip"])
+def test_isotonic_lines_bend_at_their_points(backend, beyond):
+    estimator = fit(IsotonicRegression(out_of_bounds=beyond), X[:, :1], SIGNAL)
+    rows = beside([*estimator.X_thresholds_, *X[:, 0] + 1e-3, -1e300, 1e300])
+    agree(backend, estimator, rows[:, None])
 
 
 # ------------------------------------------------------------------------------------------------------ tables, frames
