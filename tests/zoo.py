@@ -67,7 +67,7 @@ from sklearn.feature_selection import (
     f_regression,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import (
     ARDRegression,
@@ -127,8 +127,10 @@ from sklearn.preprocessing import (
     KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
+    Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
     RobustScaler,
@@ -597,6 +599,21 @@ SKEWED = [
     array("skewed/uniform", make_pipeline(
         QuantileTransformer(n_quantiles=30), RandomForestRegressor(4, random_state=0)), "amount"),
     array("skewed/normal", QuantileTransformer(n_quantiles=50, output_distribution="normal"), missing=True),
+]
+
+ROWS_AND_PRODUCTS = [
+    array("polynomial/linear", make_pipeline(StandardScaler(), PolynomialFeatures(3), LinearRegression()), "amount"),
+    array("polynomial/tree", make_pipeline(
+        PolynomialFeatures((2, 3), interaction_only=True), DecisionTreeRegressor(max_depth=4)), "amount"),
+    frame("polynomial/sparse", make_pipeline(
+        OneHotEncoder(handle_unknown="ignore"), PolynomialFeatures(2, include_bias=False), MaxAbsScaler(), Normalizer(),
+        LogisticRegression()), "binary", columns=CATEGORIES),
+    array("normalizer/linear", make_pipeline(Normalizer(), LinearRegression()), "amount"),
+    array("normalizer/max", make_pipeline(MaxAbsScaler(), Normalizer("max"))),
+    array("indicator/new", MissingIndicator(), missing=True),
+    frame("indicator/union", make_pipeline(FeatureUnion(
+        [("values", SimpleImputer()), ("missing", MissingIndicator(features="all", sparse=True))]),
+        LinearRegression()), "amount", columns=NUMBERS),
 ]
 
 SELECTED = [
@@ -1280,6 +1297,7 @@ ZOO: list[ZooModel] = [
     *BINS,
     *FUNCTIONS,
     *SKEWED,
+    *ROWS_AND_PRODUCTS,
     *SELECTED,
     *LINEAR,
     *SHRUNK,

@@ -13,7 +13,8 @@ from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Constant, Dense, Input,
 from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
+from slimml.ir.ops.numeric import Add, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
+from slimml.ir.ops.text import UnitRows
 from slimml.ir.text import fingerprint
 
 # Ops of which a second copy costs little. A model with trees, neighbours or terms would grow by all of them, so of
@@ -21,7 +22,7 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
-    PowerCurve,
+    *(PowerCurve, Binarize, UnitRows),
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
     *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
 )

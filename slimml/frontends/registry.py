@@ -34,6 +34,7 @@ _SKLEARN = (
     "scale",
     "impute",
     "skewed",
+    "polynomial",
     "encode",
     "bin",
     "select",

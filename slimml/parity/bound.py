@@ -28,6 +28,7 @@ from slimml.ir.node import Node, Value
 from slimml.ir.ops.curves import BOX_COX, YEO_JOHNSON_POWER
 from slimml.ir.ops.functions import FUNCTIONS
 from slimml.ir.ops.kernels import power
+from slimml.ir.ops.products import COLUMN, ONE
 from slimml.options import ROUNDING_EPS
 from slimml.parity.compare import Bounds
 
@@ -457,10 +458,29 @@ def _unit_rows(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
     x, y = inputs[0], np.abs(_data(value))
     own = _unit(y)[0] * y
     if incoming[0] is not None:
+        bound, sparse = _data(incoming[0]), isinstance(x, Csr)
+        total, norm = x.sum_rows(bound) if sparse else bound.sum(axis=1), node.norms(x)
+        # A row that is nearly nothing may be left as it is, or not.
+        norm = np.where((total > 0) & (norm <= node.least + total), 0.0, norm)
+        total, norm = (v[x.rows()] if sparse else v[:, None] for v in (total, norm))
         # |d(x / n)| <= b / n + |x| / n^2 times the change of n, which is at most the sum of the row's bounds.
-        norm = np.where(y > 0, np.abs(_data(x)) / y, np.inf)
-        own = own + (_data(incoming[0]) + y * x.sum_rows(_data(incoming[0]))[x.rows()]) / norm
+        own = own + np.where(total == 0, 0.0, np.where(norm > 0, (bound + y * total) / norm, np.inf))
     return _like(value, own)
+
+
+@_rule("Products")
+def _products(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    x, bound, y = (v.toarray() if isinstance(v, Csr) else v for v in (inputs[0], incoming[0], value))
+    own, unit = np.zeros(y.shape), _unit(y)[0]
+    for t, (p, c) in enumerate(zip(node.parent.tolist(), node.column.tolist(), strict=True)):
+        if p == COLUMN:
+            own[:, t] = bound[:, c]
+        elif p != ONE:
+            moved = own[:, p] * (np.abs(x[:, c]) + bound[:, c]) + np.abs(y[:, p]) * bound[:, c]
+            own[:, t] = np.where(moved == 0, 0.0, moved + unit * np.abs(y[:, t]))
+    return value.with_data(own[value.rows(), value.indices]) if isinstance(value, Csr) else own
 
 
 @_rule("Binarize")

@@ -13,11 +13,11 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Select
 from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
-from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 
 _COLUMN_BY_COLUMN = (
     *(Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply),
-    *(PowerCurve, QuantileCurve),
+    *(PowerCurve, QuantileCurve, Binarize),
 )
 
 

@@ -21,13 +21,14 @@ from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Forest, LinearForest
-from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.products import ONE, Products
 from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
 
-_SAME_COLUMNS = (Cast, Clip, IsMissing, Apply)
+_SAME_COLUMNS = (Cast, Clip, IsMissing, Apply, Binarize)
 _VECTORS = {
     Add: ("value",),
     Subtract: ("value",),
@@ -68,6 +69,8 @@ def _demands(graph: Graph, nodes: list[Node]) -> dict[Node, np.ndarray]:
     for node in (n for o in graph.outputs for n in o.nodes):
         demand[node][:] = True
     for node in reversed(nodes):
+        if isinstance(node, Products):
+            demand[node] = _with_parents(node, demand[node])
         for x, wanted in zip(node.inputs, _wanted(node, demand[node]), strict=True):
             demand[x] |= wanted
     return demand
@@ -103,6 +106,9 @@ def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
     elif isinstance(node, Select):
         everything[0][:] = False
         everything[0][node.index[demand]] = True
+    elif isinstance(node, Products):
+        everything[0][:] = False
+        everything[0][node.column[demand & (node.parent != ONE)]] = True
     elif isinstance(node, Concat):
         ends = np.cumsum([x.type.width for x in node.inputs])
         return np.split(demand, ends[:-1])
@@ -120,7 +126,7 @@ def _narrowed(
     """The node on narrowed inputs, and which of its old columns it still has, in order."""
     same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
     whole = np.arange(node.type.width)
-    if same and (demand.all() or not isinstance(node, Input | Select | OneHot | CountTerms | Dense)):
+    if same and (demand.all() or not isinstance(node, Input | Select | OneHot | CountTerms | Dense | Products)):
         return node, whole
     columns = [kept[x] for x in node.inputs]
     for kind, narrow in _NARROW.items():
@@ -220,6 +226,22 @@ def _dense(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[No
     return replace(node, inputs=(chosen,)), columns[0][wanted]
 
 
+def _products(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    place, column = np.cumsum(demand) - 1, np.searchsorted(columns[0], node.column)
+    parent = np.where(node.parent >= 0, place[node.parent], node.parent)[demand]
+    # The column of what is 1 for every row is never read.
+    column = np.where(node.parent == ONE, 0, column)[demand]
+    return replace(node, inputs=inputs, parent=parent, column=column), np.flatnonzero(demand)
+
+
+def _with_parents(node: Products, demand: np.ndarray) -> np.ndarray:
+    """The terms that are demanded, and those that they are made of."""
+    keep = demand.copy()
+    for t in np.flatnonzero(node.parent >= 0)[::-1].tolist():
+        keep[node.parent[t]] |= keep[t]
+    return keep
+
+
 def _terms(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
     keep = np.flatnonzero(demand)
     return replace(node, inputs=inputs, terms=tuple(node.terms[i] for i in keep.tolist())), keep
@@ -252,6 +274,7 @@ _NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
     (Lookup, LowerBound): _lookup,
     Dense: _dense,
     CountTerms: _terms,
+    Products: _products,
     FillMissing: _fill,
     tuple(_VECTORS): _vectors,
     _SAME_COLUMNS: _same,

@@ -25,6 +25,7 @@ from slimml.ir.ops import (
     models,
     neighbors,
     numeric,
+    products,
     ranks,
     text,
 )
@@ -41,6 +42,7 @@ _MODULES = (
     numeric,
     functions,
     curves,
+    products,
     lines,
     ranks,
     categories,

@@ -57,6 +57,7 @@ SPECS: dict[str, dict[str, str]] = {
     "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
     "Apply": {"function": STR},
+    "Products": {"parent": I64, "column": I64},
     "PowerCurve": {"kind": STR, "lambdas": FLOATS},
     "QuantileCurve": {"quantiles": F64, "references": F64, "margin": FLOAT},
     "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
@@ -70,7 +71,7 @@ SPECS: dict[str, dict[str, str]] = {
     "CountTerms": {**TERMS, "terms": TEXTS},
     "HashTerms": {**TERMS, "width": INT, "signed": BOOL},
     "LogEntries": {},
-    "UnitRows": {"norm": STR},
+    "UnitRows": {"norm": STR, "least": FLOAT},
     # models
     "Linear": {"weights": FLOATS, "bias": FLOATS},
     "ScaledSquares": {"centers": F64, "scales": F64},

@@ -20,17 +20,14 @@ from slimml.ir.node import Node
 from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.functions import FUNCTIONS, Apply
+from slimml.ir.ops.products import COLUMN, ONE, Products
+from slimml.ir.ops.text import UnitRows
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
 SUMS = (models.Linear, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
 ROUNDING_OPS = (
-    heads.Sigmoid,
-    heads.Exp,
-    heads.Log,
-    heads.LogMean,
-    heads.Tanh,
-    heads.Softmax,
-    heads.NormalizeRows,
+    *(heads.Sigmoid, heads.Exp, heads.Log, heads.LogMean, heads.Tanh, heads.Softmax, heads.NormalizeRows),
+    UnitRows,
     *SUMS,
 )
 
@@ -68,6 +65,8 @@ def expressible(node: Node) -> bool:
         return False  # here a csr block has forgotten which of its zeros were stored
     if isinstance(node, numeric.IsMissing | numeric.FillMissing):
         return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
+    if isinstance(node, UnitRows | Products):
+        return node.source.layout == "dense" and min(node.source.width, node.type.width) > 0
     if isinstance(node, Apply):
         return node.function in functions.EMITTED
     return numbers and type(node) in RULES
@@ -243,6 +242,49 @@ def _apply(scope: Scope, node: Apply) -> str:
     return functions.EMITTED[node.function](scope, scope.x(node), node.type.dtype)
 
 
+def _binarize(scope: Scope, node: numeric.Binarize) -> str:
+    above = scope.op("Greater", scope.x(node), scope.const(node.threshold, node.type.dtype))
+    return scope.cast(above, "bool", node.type.dtype)
+
+
+def _unit_rows(scope: Scope, node: UnitRows) -> str:
+    x, dtype = scope.x(node), node.type.dtype
+    terms = scope.op("Mul", x, x) if node.norm == "l2" else scope.op("Abs", x)
+    over = "ReduceMax" if node.norm == "max" else "ReduceSum"
+    norm = scope.op(over, terms, scope.const([1], "int64"), keepdims=1)
+    norm = scope.op("Sqrt", norm) if node.norm == "l2" else norm
+    nothing = scope.op("Equal", norm, scope.const(0.0, dtype))
+    nothing = scope.op("Or", nothing, scope.op("Less", norm, scope.const(node.least, dtype)))
+    return scope.op("Div", x, scope.op("Where", nothing, scope.const(1.0, dtype), norm))
+
+
+def _products(scope: Scope, node: Products) -> str:
+    x, known = scope.x(node), ""
+    for start, stop in node.runs():
+        run = np.arange(start, stop)
+        parent = node.parent[run]
+        ones, own, deeper = run[parent == ONE], run[parent == COLUMN], run[parent >= 0]
+        parts = [_ones(scope, node, x)] * len(ones)
+        if len(own):
+            parts.append(scope.op("Gather", x, scope.const(node.column[own]), axis=1))
+        if len(deeper):
+            left = scope.op("Gather", known, scope.const(node.parent[deeper]), axis=1)
+            parts.append(scope.op("Mul", left, scope.op("Gather", x, scope.const(node.column[deeper]), axis=1)))
+        made = scope.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+        order = np.argsort(np.concatenate([ones, own, deeper]))
+        if not np.array_equal(order, np.arange(len(order))):
+            made = scope.op("Gather", made, scope.const(order.astype(np.int64)), axis=1)
+        known = scope.op("Concat", known, made, axis=1) if known else made
+    return known
+
+
+def _ones(scope: Scope, node: Products, x: str) -> str:
+    """A column of ones, whatever is in the rows."""
+    one = scope.const(1.0, node.type.dtype)
+    first = scope.op("IsNaN", scope.op("Gather", x, scope.const([0], "int64"), axis=1))
+    return scope.op("Where", first, one, one)
+
+
 def _forest(scope: Scope, node: models.Forest) -> str:
     return forest.emit(scope.program, node, scope.tensors.__getitem__)
 
@@ -314,7 +356,10 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.Sum: _sum,
     numeric.Affine: _affine,
     numeric.Clip: _clip,
+    numeric.Binarize: _binarize,
     Apply: _apply,
+    UnitRows: _unit_rows,
+    Products: _products,
     numeric.IsMissing: _missing,
     numeric.FillMissing: _fill,
     # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.

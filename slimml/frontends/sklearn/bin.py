@@ -9,6 +9,7 @@ from slimml.frontends.registry import lowers, moved
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import OneHot, Recode
+from slimml.ir.ops.numeric import Binarize
 from slimml.ir.ops.ranks import Rank
 
 
@@ -46,21 +47,17 @@ def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(*moved("sklearn.preprocessing._data", "Binarizer"))
 def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Dense rows."""
+    """Dense and sparse rows, with any threshold."""
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all", csr=True)
-    if block.type.layout == "csr":
-        raise ctx.unsupported("Binarizer on a sparse block is not handled")
-    width = block.type.width
-    above = Rank(
-        inputs=(block,),
-        cuts=np.full(width, float(est.threshold)),
-        offsets=np.arange(width + 1),
-        table=np.zeros(0, dtype=np.int32),
-        origin=ctx.where,
-    )
-    values = np.tile([0.0, 1.0], width)
-    return Recode(inputs=(above,), values=values, offsets=2 * np.arange(width + 1), origin=ctx.where)
+    block = ctx.floats(x, finite="all", csr=True, narrow=True)
+    threshold = float(est.threshold)
+    if block.type.dtype == "float32" and isinstance(est.threshold, np.float64):
+        # Compared in float64: the same as with the next float32 at or below it.
+        near = np.float32(threshold)
+        threshold = float(near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf)))
+    if block.type.layout == "csr" and not threshold >= 0:
+        raise ctx.unsupported(f"threshold={threshold} on a sparse block is not handled")
+    return Binarize(inputs=(block,), threshold=threshold, origin=ctx.where)
 
 
 def _placed(inner: list[np.ndarray], block: Node, ctx: Lowerer) -> tuple[Node, list[np.ndarray]]:

@@ -1,4 +1,4 @@
-"""SimpleImputer, with its indicator."""
+"""SimpleImputer and MissingIndicator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slimml.frontends.sklearn.fields import is_missing_symbol, scalars
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
-from slimml.ir.ops.numeric import FillMissing, IsMissing
+from slimml.ir.ops.numeric import FillMissing, Guard, IsMissing
 from slimml.schema import CATEGORY, NUMBER
 
 
@@ -36,6 +36,57 @@ def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if not est.get("add_indicator", False):
         return filled
     return Concat(inputs=(filled, _indicator(est, block, sentinel, ctx)), origin=ctx.where)
+
+
+@lowers("sklearn.impute._base.MissingIndicator", "sklearn.impute.MissingIndicator")
+def missing_indicator(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Some columns or all, any sentinel, dense and sparse answers."""
+    ctx.check_width(est, x)
+    if est.get("_precomputed", False):
+        raise ctx.unsupported("a MissingIndicator that an imputer made is not handled on its own")
+    sentinel = _sentinel(est, ctx)
+    block = _block_of(x, sentinel, ctx)
+    features = _features(est, block.type.width, ctx)
+    if est.features == "missing-only" and est.error_on_new:
+        block = _nothing_new(block, features, sentinel, ctx)
+    mask: Node = IsMissing(inputs=(block,), sentinel=sentinel, origin=ctx.where)
+    mask = Select(inputs=(mask,), index=features, origin=ctx.where)
+    # "auto" answers as it was asked.
+    sparse = est.sparse is True or (est.sparse == "auto" and isinstance(x, Node) and x.type.layout == "csr")
+    return Concat(inputs=(mask,), layout="csr", origin=ctx.where) if sparse else mask
+
+
+def _block_of(x: Source, sentinel: object, ctx: Lowerer) -> Node:
+    nan = isinstance(sentinel, float) and sentinel != sentinel
+    number = isinstance(sentinel, int | float)
+    if isinstance(x, Frame) and (not number or any(k != NUMBER for k in x.kinds([NUMBER] * x.width))):
+        frame, x = x, x.objects([CATEGORY] * x.width, ctx.where)
+        frame.missing_is_nan(range(frame.width) if nan else [])
+    if isinstance(x, Node) and not x.type.numeric:
+        return x if nan else ctx.guard(x, "all")
+    if not number:
+        raise ctx.unsupported(f"missing_values={sentinel!r:.40} of numbers is not handled")
+    return ctx.floats(x, finite="missing" if nan else "all", narrow=True)
+
+
+def _nothing_new(block: Node, features: np.ndarray, sentinel: object, ctx: Lowerer) -> Node:
+    """The block, and rows refused where a column is missing that never was."""
+    missing = np.isin(np.arange(block.type.width), features)
+    most = np.full(len(missing), np.inf)
+    if missing.all():
+        return block
+    if isinstance(sentinel, float) and sentinel != sentinel:
+        return Guard(inputs=(block,), low=-most, high=most, missing=missing, origin=ctx.where)
+    raise ctx.unsupported(f"error_on_new with missing_values={sentinel!r:.40} is not handled")
+
+
+def _features(est: Record, width: int, ctx: Lowerer) -> np.ndarray:
+    features = np.asarray(est.features_)
+    if features.ndim != 1 or features.dtype.kind not in "iu":
+        raise ctx.unsupported("features_ are no positions of columns")
+    if len(features) and not (0 <= features.min() and features.max() < width):
+        raise ctx.unsupported("features_ points outside of the input")
+    return features.astype(np.int64)
 
 
 def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: object, ctx: Lowerer) -> Node:
@@ -84,8 +135,5 @@ def _indicator(est: Record, block: Node, sentinel: object, ctx: Lowerer) -> Node
     indicator = est.indicator_
     if not isinstance(indicator, Record):
         raise ctx.unsupported("add_indicator without a fitted indicator_")
-    features = np.asarray(indicator.features_, dtype=np.int64)
-    if len(features) and not (0 <= features.min() and features.max() < block.type.width):
-        raise ctx.unsupported("indicator_.features_ points outside of the input")
-    seen = Select(inputs=(block,), index=features, origin=ctx.where)
+    seen = Select(inputs=(block,), index=_features(indicator, block.type.width, ctx), origin=ctx.where)
     return IsMissing(inputs=(seen,), sentinel=sentinel, origin=ctx.where)

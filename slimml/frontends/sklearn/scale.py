@@ -11,6 +11,7 @@ from slimml.frontends.sklearn.fields import floats_of, vector
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.numeric import Add, Clip, Divide, Multiply, Subtract
+from slimml.ir.ops.text import UnitRows
 
 
 @lowers("sklearn.preprocessing._data.StandardScaler", "sklearn.preprocessing.data.StandardScaler")
@@ -57,6 +58,19 @@ def min_max_scaler(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         low, high = est.feature_range
         block = Clip(inputs=(block,), low=float(low), high=float(high), origin=ctx.where)
     return block
+
+
+@lowers(*moved("sklearn.preprocessing._data", "Normalizer"))
+def normalizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every norm, on dense and on sparse blocks."""
+    ctx.check_width(est, x)
+    block = ctx.floats(x, finite="all", csr=True, narrow=True)
+    if est.norm not in ("l1", "l2", "max"):
+        raise ctx.unsupported(f"norm={est.norm!r:.40} is not handled")
+    # Since 1.0 a dense row that is nearly 0 counts as 0 (https://github.com/scikit-learn/scikit-learn/pull/19527).
+    near = block.type.layout == "dense" and ctx.version >= (1, 0)
+    least = 10 * float(np.finfo(block.type.dtype).eps) if near else 0.0
+    return UnitRows(inputs=(block,), norm=est.norm, least=least, origin=ctx.where)
 
 
 # ------------------------------------------------------------------------------------------------------------ inverses

@@ -13,7 +13,7 @@ from slimml.errors import InputError
 from slimml.ir import tokens
 from slimml.ir.csr import Csr
 from slimml.ir.domain import Domain
-from slimml.ir.node import Node, require, require_inputs
+from slimml.ir.node import Node, Value, require, require_inputs
 from slimml.ir.patterns import refusal_of_pattern
 from slimml.ir.types import ValueType, distinct
 
@@ -202,17 +202,21 @@ class LogEntries(_Weights):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class UnitRows(_Weights):
-    """y = x / |row|, |row| the `norm` (l1, l2) of the stored entries, added up in their order in float64.
+class UnitRows(Node):
+    """y = x / |row|, |row| the `norm` (l1, l2, max) of the row
 
-    Rows whose norm is 0 stay as they are.
+    csr: of the stored entries, added up in their order in float64; dense: as numpy adds, in the dtype of the block.
+    Rows whose norm is 0, or below `least`, stay as they are.
     """
 
     norm: str
+    least: float = 0.0
 
     def check(self) -> None:
-        _Weights.check(self)
-        require(self.norm in ("l1", "l2"), f"no norm {self.norm!r}")
+        require_inputs(self, 1, layouts=("csr", "dense"))
+        require(self.source.dtype in ("float64", "float32"), f"UnitRows takes floats, got {self.source}")
+        require(self.norm in ("l1", "l2", "max"), f"no norm {self.norm!r:.40}")
+        require(0 <= self.least < 1, f"UnitRows.least is {self.least}")
 
     def infer(self) -> ValueType:
         finite = all(not d.missing and np.isfinite([d.low, d.high]).all() for d in distinct(self.source.domains))
@@ -220,10 +224,27 @@ class UnitRows(_Weights):
         domain = Domain(low=-2.0, high=2.0, missing=False) if finite else Domain()
         return replace(self.source, domains=(domain,) * self.source.width, groups=())
 
-    def evaluate(self, x: Csr) -> Csr:
-        with np.errstate(over="ignore", invalid="ignore"):
-            terms = np.abs(x.data) if self.norm == "l1" else x.data * x.data
-            sums = x.sum_rows(terms)
-            norms = sums if self.norm == "l1" else np.sqrt(sums)
-            shares = x.data / np.where(norms == 0.0, 1.0, norms)[x.rows()]
-        return x.with_data(shares.astype(x.data.dtype, copy=False))
+    def evaluate(self, x: Value) -> Value:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            norms = self.norms(x)
+            if not isinstance(x, Csr):
+                return np.asarray(x / norms[:, None])
+            return x.with_data((x.data / norms[x.rows()]).astype(x.data.dtype, copy=False))
+
+    def norms(self, x: Value) -> np.ndarray:
+        """What each row is divided by, (n,)."""
+        norms = self._stored(x) if isinstance(x, Csr) else self._dense(x)
+        return np.asarray(np.where((norms == 0) | (norms < self.least), norms.dtype.type(1), norms))
+
+    def _stored(self, x: Csr) -> np.ndarray:
+        if self.norm == "max":
+            largest = np.zeros(x.shape[0], dtype=x.dtype)
+            np.maximum.at(largest, x.rows(), np.abs(x.data))
+            return largest
+        sums = x.sum_rows(np.abs(x.data) if self.norm == "l1" else x.data * x.data)
+        return sums if self.norm == "l1" else np.sqrt(sums)
+
+    def _dense(self, x: np.ndarray) -> np.ndarray:
+        if self.norm == "max":
+            return np.asarray(np.abs(x).max(axis=1, initial=0))
+        return np.asarray(np.abs(x).sum(axis=1) if self.norm == "l1" else np.sqrt(np.einsum("ij,ij->i", x, x)))
