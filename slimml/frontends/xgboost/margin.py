@@ -9,7 +9,7 @@ import numpy as np
 
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowerer, Source
-from slimml.frontends.sklearn.forest_arrays import RawTrees, category_column, no_sets, ranked_forest
+from slimml.frontends.xgboost.forest import sum_trees
 from slimml.ingest.xgboost.model import BoosterModel
 from slimml.ir.libm import logf
 from slimml.ir.node import Node
@@ -24,14 +24,18 @@ _LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:a
 _FIRST_ENCODER = (3, 1)
 # Beyond every code of a tree, and no value that a caller would name as missing.
 _NO_CODE = 2.0**24 - 1
+# Before 1.3 binary:logitraw took its base score for a chance; from 1.4 on a DMatrix refuses infinities.
+_FIRST_RAW_BASE, _FIRST_FINITE = (1, 3), (1, 4)
 # From 3.2 on a base score that is a chance is taken no nearer to 0 or 1 before its logit.
 _FIRST_CLIP, _LEAST_CHANCE = (3, 2), np.float32(1e-6)
 
 
-def margin(model: BoosterModel, x: Source, ctx: Lowerer, *, missing: float, best: int | None, in_place: bool) -> Node:
+def margin(
+    model: BoosterModel, x: Source, ctx: Lowerer, *, missing: float, count: int | None = None, in_place: bool = False
+) -> Node:
     """The sums before any link, float32 (n, outputs).
 
-    `missing`: the value that counts as missing besides NaN; `best`: the last round that counts, None for all of them;
+    `missing`: the value that counts as missing besides NaN; `count`: how many trees answer, None for all of them;
     `in_place`: as inplace_predict answers, which the scikit-learn faces of trees call, else as a DMatrix does.
     """
     block = _block(model, x, ctx, missing, in_place)
@@ -42,7 +46,7 @@ def margin(model: BoosterModel, x: Source, ctx: Lowerer, *, missing: float, best
         filled = FillMissing(inputs=(block,), sentinel=float("nan"), fill=(0.0,) * model.features, origin=ctx.where)
         weights = np.ascontiguousarray(model.weights[:-1].T)
         return LinearSum(inputs=(filled,), weights=weights, bias=bias, origin=ctx.where)
-    return _forest(model, block, base, best, in_place, ctx)
+    return sum_trees(model, block, base, count, in_place, ctx)
 
 
 def _block(model: BoosterModel, x: Source, ctx: Lowerer, missing: float, in_place: bool) -> Node:
@@ -52,8 +56,8 @@ def _block(model: BoosterModel, x: Source, ctx: Lowerer, missing: float, in_plac
         raise ctx.unsupported(f"a model of {model.features} columns that is handed {width}")
     narrow = _numbers(model, x, ctx)
     names = x.names if isinstance(x, Frame) else ()
-    if not in_place and missing != np.inf:
-        # A DMatrix refuses infinities; inplace_predict takes them.
+    if not in_place and missing != np.inf and model.version >= _FIRST_FINITE:
+        # inplace_predict takes infinities.
         narrow = ctx.guard(narrow, "missing", names)
     sentinel = float(np.float32(missing))
     if isnan(sentinel):
@@ -134,7 +138,8 @@ def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
     score = model.base_score
     if model.base_is_margin:
         return score
-    if model.objective in _LOGIT:
+    raw = model.objective == "binary:logitraw" and model.version < _FIRST_RAW_BASE
+    if model.objective in _LOGIT or raw:
         one = np.float32(1)
         if model.version >= _FIRST_CLIP:
             score = np.clip(score, _LEAST_CHANCE, one - _LEAST_CHANCE)
@@ -143,98 +148,4 @@ def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
         return np.asarray(-logf(one / score - one))
     if model.objective in _LOG:
         return logf(score)
-    if model.objective == "binary:logitraw" and model.version < (3,):
-        raise ctx.unsupported("binary:logitraw of XGBoost before 3.0")
     return score
-
-
-def _forest(model: BoosterModel, block: Node, base: np.ndarray, best: int | None, in_place: bool, ctx: Lowerer) -> Node:
-    trees = model.trees
-    assert trees is not None  # gbtree and dart have them
-    count = trees.count if best is None else int(model.rounds[min(best + 1, len(model.rounds) - 1)])
-    if count == 0:
-        raise ctx.unsupported("a Booster without trees")
-    end = len(trees.left) if count == trees.count else int(trees.roots[count])
-    values = trees.values[:end]
-    wide = values.shape[1] > 1
-    if model.booster == "dart":
-        if wide:
-            raise ctx.unsupported("dart with leaves of several outputs")
-        values = _weighted(model, values, base, count, in_place)
-    known = _known_codes(model, end)
-    raw = _raw_trees(model, values, end, count, known, ctx)
-    float32 = np.dtype(np.float32)
-    given = {c: category_column(np.ones(n, dtype=bool), float32, outside=n) for c, n in known.items()}
-    single = model.outputs == 1 or wide
-    targets = None if single else trees.group[:count]
-    return ranked_forest(block, raw, base=base, targets=targets, given=given, origin=ctx.where)
-
-
-def _weighted(model: BoosterModel, values: np.ndarray, base: np.ndarray, count: int, in_place: bool) -> np.ndarray:
-    """What a leaf of dart adds. In place the base score goes in and out again (InplacePredict of gbm/gbtree.cc)."""
-    trees = model.trees
-    assert trees is not None
-    tree = np.searchsorted(trees.roots[:count], np.arange(len(values)), side="right") - 1
-    if in_place:
-        own = base[trees.group[tree]][:, None]
-        values = (own + values) - own
-    return np.asarray(values * model.weights[tree][:, None], dtype=np.float32)
-
-
-def _known_codes(model: BoosterModel, end: int) -> dict[int, int]:
-    """How many codes the sets of each column that is split as categories tell apart; others go left everywhere."""
-    trees = model.trees
-    assert trees is not None
-    highest: dict[int, int] = {}
-    for node, codes in trees.sets.items():
-        if node < end:
-            column = int(trees.feature[node])
-            highest[column] = max(highest.get(column, -1), int(codes.max(initial=-1)))
-    return {c: n + 1 for c, n in highest.items()}
-
-
-def _raw_trees(
-    model: BoosterModel,
-    values: np.ndarray,
-    end: int,
-    count: int,
-    known: dict[int, int],
-    ctx: Lowerer,
-) -> RawTrees:
-    trees = model.trees
-    assert trees is not None
-    feature = trees.feature[:end]
-    nodes = sorted(n for n in trees.sets if n < end)
-    in_set = np.zeros(end, dtype=bool)
-    in_set[nodes] = True
-    if (np.isin(feature, list(known)) & ~in_set).any():
-        raise ctx.unsupported("a column that is split as a number and as categories")
-    numeric = (feature >= 0) & ~in_set
-    if (trees.cut[:end][numeric] == -np.inf).any():
-        raise ctx.unsupported("a split at minus infinity")
-    set_row = np.zeros(end, dtype=np.int64)
-    set_row[nodes] = np.arange(len(nodes))
-    # x < cut is x <= the float before it.
-    return RawTrees(
-        feature=feature,
-        threshold=np.nextafter(trees.cut[:end], np.float32(-np.inf)).astype(np.float64),
-        left=trees.left[:end],
-        right=trees.right[:end],
-        missing_left=trees.default_left[:end],
-        values=values,
-        roots=trees.roots[:count],
-        in_set=in_set,
-        set_row=set_row,
-        sets=_left_sets([trees.sets[n] for n in nodes], [known[int(feature[n])] for n in nodes]),
-    )
-
-
-def _left_sets(rights: list[np.ndarray], known: list[int]) -> np.ndarray:
-    """Each set as the codes that go left, which are all but those that go right, and one beyond the last."""
-    if not rights:
-        return no_sets()
-    bits = np.zeros((len(rights), (max(known) + 1 + 31) // 32 * 32), dtype=bool)
-    for row, (right, count) in enumerate(zip(rights, known, strict=True)):
-        bits[row, : count + 1] = True
-        bits[row, right] = False
-    return np.packbits(bits, axis=1, bitorder="little").view("<u4").astype(np.uint32)

@@ -62,7 +62,7 @@ class BoosterModel:
 
 def format_of(head: bytes) -> str | None:
     """Which of XGBoost's formats content begins as: "JSON", "UBJSON", "binary", or None."""
-    if head.startswith((legacy.MAGIC, _OFFSET)):
+    if head.startswith((legacy.MAGIC, _OFFSET)) or legacy.is_legacy(memoryview(head)):
         return "binary"
     if head[:2] in (b"{L", b"{l", b"{i", b"{U", b"{$", b"{#") or (head[:1] == b"{" and b"learner" in head[1:12]):
         return "UBJSON" if head[1:2] in b"LliU$#" else "JSON"
@@ -110,19 +110,29 @@ def read_model(data: memoryview) -> BoosterModel:
     if head[:1] == b"{":
         form = form or "JSON"
         document = (ubjson if form == "UBJSON" else jsontext).decode(data)
-        if isinstance(document, dict) and "Model" in document:
-            document = document["Model"]  # with the configuration of the run beside it
+        if isinstance(document, dict) and "Model" in document:  # with the configuration of the run beside it
+            return _checked(document["Model"], form, _parallel_of(document.get("Config")))
         return _checked(document, form)
     if head.startswith(_OFFSET):
         begin = len(_OFFSET) + 8
         size = int.from_bytes(data[len(_OFFSET) : begin], "little")
         return _checked(legacy.decode(data[begin : begin + size]), "binary")
-    if head.startswith(legacy.MAGIC) or legacy.is_legacy(data):
+    if form == "binary":
         return _checked(legacy.decode(data), "binary")
     raise bad(f"it begins with bytes {head[:8].hex(' ')}, which is none of XGBoost's formats")
 
 
-def _checked(document: Any, form: str) -> BoosterModel:
+def _parallel_of(config: Any) -> Any:
+    """Trees a round, of the parameters that pickles hold: before 1.6 the model did not say."""
+    for key in ("learner", "gradient_booster"):
+        config = config.get(key) if isinstance(config, dict) else None
+    if isinstance(config, dict) and isinstance(config.get("gbtree"), dict):
+        config = config["gbtree"]  # of dart
+    found = config.get("gbtree_train_param") if isinstance(config, dict) else None
+    return found.get("num_parallel_tree", 1) if isinstance(found, dict) else 1
+
+
+def _checked(document: Any, form: str, parallel: Any = 1) -> BoosterModel:
     """The document's numbers in arrays. What is read is looked at, what else is there is passed over."""
     learner = _part(document, "learner", dict)
     parameters = _part(learner, "learner_model_param", dict)
@@ -145,7 +155,7 @@ def _checked(document: Any, form: str) -> BoosterModel:
         inner = _part(gradient, "gbtree", dict) if booster == "dart" else gradient
         model = _part(inner, "model", dict)
         trees = tree_arrays(_part(model, "trees", list), model.get("tree_info"), features, outputs)
-        rounds = _rounds(model, trees, outputs)
+        rounds = _rounds(model, trees, outputs, parallel)
         if booster == "dart":
             weights = _floats(gradient.get("weight_drop"), "weights of the trees", trees.count)
     attributes = learner.get("attributes")
@@ -215,14 +225,14 @@ def _base_score(value: Any, outputs: int) -> np.ndarray:
     return np.resize(scores, outputs)
 
 
-def _rounds(model: dict[str, Any], trees: TreeArrays, outputs: int) -> np.ndarray:
+def _rounds(model: dict[str, Any], trees: TreeArrays, outputs: int, default: Any) -> np.ndarray:
     given = model.get("iteration_indptr")
     if given is not None:
         rounds = _array(given, "rounds").astype(np.int64)
         if not len(rounds) or rounds[0] != 0 or rounds[-1] != trees.count or (np.diff(rounds) < 0).any():
             raise bad("its rounds do not cover its trees")
         return rounds
-    parallel = max(1, _count(_part(model, "gbtree_model_param", dict), "num_parallel_tree", 1))
+    parallel = max(1, _count(_part(model, "gbtree_model_param", dict), "num_parallel_tree", default))
     layer = parallel * (outputs if trees.values.shape[1] == 1 else 1)
     return np.append(np.arange(0, trees.count, layer), trees.count).astype(np.int64)
 
