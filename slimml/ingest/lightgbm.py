@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from slimml.errors import CorruptInputError
+from slimml.ingest.boosters import Library
 from slimml.ingest.machine import Source
 from slimml.ingest.record import Record
 
 BOOSTER = ("lightgbm.basic", "Booster")
 PARSED = "parsed_text"  # where a Booster's Record keeps its model once it has been read
-_WRAPPERS = ("LGBMModel", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
-_VERSIONS = ("v2", "v3", "v4")
+_VERSIONS = {"v2": (2, 1), "v3": (2, 3), "v4": (4, 0)}
+# Parameters that a text lists since that release; those of a text that was read and saved again stay as they were.
+_SINCE = {"extra_trees": (3, 0), "linear_tree": (3, 2), "precise_float_parser": (3, 3), "bagging_by_query": (4, 6)}
 _LONGEST_NUMBER, _MOST_WORDS = 40, 1 << 31
 _CATEGORICAL = 1
 _HINT = "The file is damaged, or made to crash whoever uses it."
@@ -64,6 +66,7 @@ class TreeText:
 class ModelText:
     """A model text.
 
+    `release`      (major, minor) of LightGBM that it takes at least, by its version and the parameters that it lists
     `objective`    its words, such as ("binary", "sigmoid:1"); none for an objective of the user's own
     `outputs`      trees per iteration; `averaged`: the answer is the mean of the iterations (random forest)
     `names`        of the features; `categorical`: positions that the parameters declare as categories
@@ -71,6 +74,7 @@ class ModelText:
     """
 
     version: str
+    release: tuple[int, int]
     objective: tuple[str, ...]
     outputs: int
     averaged: bool
@@ -94,35 +98,14 @@ def booster_of(data: Source) -> Record:
     return Record(*BOOSTER, fields={"_handle": text, "best_iteration": -1})
 
 
-def complete(records: Iterable[Record]) -> str:
-    """Read the text of every Booster, check it, and note the columns that Boosters and their wrappers were fitted on.
-
-    The version of the text comes back, "" where there is none: no release of LightGBM writes its own number. Raises
-    CorruptInputError.
-    """
-    version = ""
-    wrappers = []
-    for record in records:
-        if (record.module, record.name) == BOOSTER:
-            text = record.get("_handle", record.get("handle"))  # renamed in 4.0
-            if type(text) is str:
-                record.fields[PARSED] = parsed = read_text(text)
-                version = parsed.version
-                _note_columns(record, parsed)
-        elif record.module == "lightgbm.sklearn" and record.name in _WRAPPERS:
-            wrappers.append(record)
-    for wrapper in wrappers:
-        booster = wrapper.get("_Booster")
-        if type(booster) is Record and PARSED in booster.fields:
-            _note_columns(wrapper, booster.fields[PARSED])
-    return version
+def _text_of(record: Record) -> ModelText | None:
+    text = record.get("_handle", record.get("handle"))  # renamed in 4.0
+    return read_text(text) if type(text) is str else None
 
 
-def _note_columns(record: Record, model: ModelText) -> None:
-    """What LightGBM computes from the text when asked for: `n_features_in_` and `feature_names_in_`."""
-    record.fields["n_features_in_"] = len(model.names)
-    if any(name != f"Column_{i}" for i, name in enumerate(model.names)):
-        record.fields["feature_names_in_"] = np.array(model.names, dtype=object)
+def _columns(model: ModelText) -> tuple[int, tuple[str, ...]]:
+    own = any(name != f"Column_{i}" for i, name in enumerate(model.names))
+    return len(model.names), model.names if own else ()
 
 
 def read_text(text: str) -> ModelText:
@@ -142,9 +125,12 @@ def read_text(text: str) -> ModelText:
     blocks = _blocks(text, begin)
     if outputs < 1 or len(blocks) % outputs:
         raise _bad(f"it has {len(blocks)} trees, {outputs} of them in an iteration")
-    declared = _DECLARED.search(text, text.rfind("\nparameters:"))
+    _, _, parameters = text.rpartition("\nparameters:")
+    declared = _DECLARED.search(parameters)
+    listed = [since for name, since in _SINCE.items() if f"\n[{name}: " in parameters]
     return ModelText(
         version=version,
+        release=max([_VERSIONS[version], *listed]),
         objective=tuple(header.get("objective", "").split()),
         outputs=outputs,
         averaged="average_output" in header,
@@ -317,3 +303,14 @@ def _refuse(wrong: np.ndarray, tree: np.ndarray, what: str) -> None:
 def _bad(what: str, tree: int | None = None, hint: str = _HINT) -> CorruptInputError:
     where = "LightGBM text" if tree is None else f"LightGBM text, Tree={tree}"
     return CorruptInputError(what, where=where, hint=hint)
+
+
+LIBRARY = Library(
+    booster=BOOSTER,
+    faces=frozenset(
+        ("lightgbm.sklearn", name) for name in ("LGBMModel", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
+    ),
+    field=PARSED,
+    parse=_text_of,
+    columns=_columns,
+)

@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from slimml.errors import IngestError
-from slimml.ingest import formats
+from slimml.ingest import formats, lightgbm
+from slimml.ingest.boosters import complete
 from slimml.ingest.container import Opened, open_source
 from slimml.ingest.containers import choose
 from slimml.ingest.decode import decode
 from slimml.ingest.excused import excuse
 from slimml.ingest.hazards import hazards
-from slimml.ingest.lightgbm import PARSED, booster_of, complete, is_text_model
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
@@ -73,7 +73,7 @@ def read(
     """
     opened = open_source(source, limits)
     context = Context(limits)
-    if is_text_model(opened.head):
+    if lightgbm.is_text_model(opened.head):
         return _read_text(opened, context, limits, select)
     if xgboost.format_of(opened.head) is not None:
         return _read_xgboost(opened, context, limits, select)
@@ -96,8 +96,10 @@ def read(
 
 
 def _read_text(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
-    root = booster_of(opened.data)
-    return _own_format(root, opened, context, limits, select, lambda: f"LightGBM text {root.fields[PARSED].version}")
+    root = lightgbm.booster_of(opened.data)
+    return _own_format(
+        root, opened, context, limits, select, lambda: f"LightGBM text {root.fields[lightgbm.PARSED].version}"
+    )
 
 
 def _read_xgboost(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
@@ -144,8 +146,8 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
     refuse_dangerous(imports, root)
     records = survey(root, limits)
     imports = excuse(imports, records)
-    lightgbm = complete(records)
-    xgboost.complete(records)
+    texts = complete(records, lightgbm.LIBRARY)
+    complete(records, xgboost.LIBRARY)
     check_structure(records)
     versions, warnings = versions_in(records)
     warnings += context.warnings + hazards(records)
@@ -155,7 +157,7 @@ def checked(root: Any, context: Context, limits: Limits) -> Ingested:
         warnings.append(f"names that are not known from honest models, none of them imported or called: {listed}")
     if not records:
         warnings.append(f"the file holds no model, only a value of type {type(root).__name__}")
-    unsaid = {"lightgbm": f"LightGBM text {lightgbm}"} if lightgbm else {}
+    unsaid = {"lightgbm": f"LightGBM text {texts[-1].version}"} if texts else {}
     return Ingested(root, "", 0, imports, versions, warnings, unsaid=unsaid)
 
 

@@ -620,7 +620,7 @@ def _linear_leaves(node: Any, inputs: list[Any], incoming: list[Bound], value: A
 
 @_rule("Softplus")
 def _softplus(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    own = UNIT * np.abs(value) + _TINY
+    own = UNIT * (np.abs(value) + node.plain) + _TINY
     # f' is at most 1, and y grows by less than exp(bound) over an interval of that width.
     return own if incoming[0] is None else own + np.minimum(incoming[0], value * np.expm1(incoming[0]))
 

@@ -109,7 +109,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Exp2": {},
     "Tanh": {},
     "Softmax": {"serial": BOOL},
-    "Softplus": {},
+    "Softplus": {"plain": BOOL},
     "SignedSquare": {},
     "LogSoftmax": {},
     "NormalizeRows": {"empty": STR},

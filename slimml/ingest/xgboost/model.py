@@ -5,7 +5,6 @@ The fields of the document: https://github.com/dmlc/xgboost/blob/v3.2.0/doc/mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,13 +13,13 @@ import numpy as np
 
 from slimml.errors import LimitError
 from slimml.ingest import jsontext
+from slimml.ingest.boosters import Library
 from slimml.ingest.record import Record
 from slimml.ingest.xgboost import legacy, ubjson
 from slimml.ingest.xgboost.trees import TreeArrays, bad, tree_arrays
 
 BOOSTER = ("xgboost.core", "Booster")
 PARSED = "parsed_model"  # where a Booster's Record keeps its model once it has been read
-_WRAPPERS = ("XGBModel", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 # Releases 1.0 to 1.2: the length of the binary model, the model, and then the configuration.
 _OFFSET = b"CONFIG-offset:"
 _MOST_OUTPUTS = 1 << 20
@@ -75,32 +74,9 @@ def booster_of(data: Any) -> Record:
     return Record(*BOOSTER, fields={"handle": bytes(data)})
 
 
-def complete(records: Iterable[Record]) -> None:
-    """Read the model of every Booster, and note the columns that Boosters and their wrappers were fitted on.
-
-    Raises CorruptInputError, LimitError.
-    """
-    wrappers = []
-    for record in records:
-        if (record.module, record.name) == BOOSTER:
-            handle = record.get("handle")
-            record.fields.pop(PARSED, None)
-            if isinstance(handle, bytes | bytearray | memoryview):
-                record.fields[PARSED] = parsed = read_model(memoryview(handle))
-                _note_columns(record, parsed)
-        elif record.module == "xgboost.sklearn" and record.name in _WRAPPERS:
-            wrappers.append(record)
-    for wrapper in wrappers:
-        booster = wrapper.get("_Booster")
-        if type(booster) is Record and PARSED in booster.fields:
-            _note_columns(wrapper, booster.fields[PARSED])
-
-
-def _note_columns(record: Record, model: BoosterModel) -> None:
-    """What XGBoost computes from the model when asked for: `n_features_in_` and `feature_names_in_`."""
-    record.fields["n_features_in_"] = model.features
-    if model.names:
-        record.fields["feature_names_in_"] = np.array(model.names, dtype=object)
+def _model_of(record: Record) -> BoosterModel | None:
+    handle = record.get("handle")
+    return read_model(memoryview(handle)) if isinstance(handle, bytes | bytearray | memoryview) else None
 
 
 def read_model(data: memoryview) -> BoosterModel:
@@ -283,3 +259,15 @@ def _column(entry: Any) -> tuple[Any, ...] | None:
         raise bad("categories that do not cover their texts")
     raw = (values.astype(np.int64) & 0xFF).astype(np.uint8).tobytes()
     return tuple(raw[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise(offsets.tolist())) or None
+
+
+LIBRARY = Library(
+    booster=BOOSTER,
+    faces=frozenset(
+        ("xgboost.sklearn", name)
+        for name in ("XGBModel", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
+    ),
+    field=PARSED,
+    parse=_model_of,
+    columns=lambda model: (model.features, model.names),
+)

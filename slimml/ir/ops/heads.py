@@ -143,12 +143,16 @@ class Softmax(_Elementwise):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Softplus(_Elementwise):
-    """y = log(1 + exp(x)), with the C library's exp and log1p"""
+    """y = log(1 + exp(x)), with the C library's exp and log1p; `plain`: with its log, which rounds the sum first"""
+
+    plain: bool = False
 
     def _dtypes(self) -> tuple[str, ...]:
         return ("float64",)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
+        if self.plain:
+            return _mapped(lambda v: math.log(1 + _exp(v)), x)
         return _mapped(lambda v: math.log1p(_exp(v)), x)
 
 
