@@ -1152,6 +1152,7 @@ NEIGHBORS = [
     array("knn/cosine", KNeighborsClassifier(5, metric="cosine"), "three"),
     array("knn/two-labels", KNeighborsClassifier(5), "two labels"),
     array("knn/two-words-brute", KNeighborsClassifier(5, algorithm="brute", weights="distance"), "two words"),
+    frame("knn/sparse", make_pipeline(prepared(sparse=True), KNeighborsClassifier(5, weights="distance")), "words"),
     frame("knn/pipeline", make_pipeline(prepared(), KNeighborsClassifier(7)), "yes/no"),
     array("knn/behind-projection", make_pipeline(StandardScaler(), PCA(3), KNeighborsClassifier(5)), "words"),
     array("knn/regression", KNeighborsRegressor(), "amount"),

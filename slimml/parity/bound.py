@@ -42,6 +42,8 @@ _TINY32 = 4 * float(np.finfo(np.float32).smallest_subnormal)
 # The share of a probability by which a slope is probed: far above rounding, far below what bends a curve.
 _NUDGE = 1e-5
 
+# Methods by which distances are rounded, or chosen, as each host has it.
+_ROUNDED_DISTANCES = ("expanded", "partition", "ordered_partition")
 # Distances that are held at once.
 _CELLS = 1 << 22
 
@@ -358,7 +360,7 @@ def _pair_coupling(node: Any, inputs: list[Any], incoming: list[Bound], value: A
 @_rule("Neighbors")
 def _neighbors(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     """Infinite at a position that another point may take, and how far off a distance may be."""
-    k, exact = node.count, node.method not in ("expanded", "partition") and node.metric != "minkowski"
+    k, exact = node.count, node.method not in _ROUNDED_DISTANCES and node.metric != "minkowski"
     if exact and incoming[0] is None:
         return None
     found, next_one = value[:, k:], _next_distance(node, inputs[0])
@@ -387,7 +389,7 @@ def _next_distance(node: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _distance_bound(node: Any, x: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    own = UNIT * distance if node.metric == "minkowski" or node.method == "partition" else 0.0 * distance
+    own = UNIT * distance if node.metric == "minkowski" or "partition" in node.method else 0.0 * distance
     if node.metric == "cosine":
         return own + 2 * UNIT
     if node.metric == "euclidean" and node.method in ("expanded", "partition"):

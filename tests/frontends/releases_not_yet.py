@@ -4,7 +4,6 @@ What gains its answer leaves the table: delete the release, or the line. (Blank 
 """
 
 NOT_YET: dict[str, str] = {
-    "adult_knn": "s024 s102 s132 s172",
     "elasticnet": "0.18.2-py27",
     "gbc": "0.18.2-py27 0.20.3",
     "gbc3": "0.18.2-py27 0.20.3",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import make_column_transformer
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, OneClassSVM
 
 from slimml.errors import UnsupportedEstimatorError
@@ -88,6 +89,22 @@ def test_brute_force_is_within_its_bounds(data):
             same = expected == got
             inside = limit if limit.dtype == bool else np.abs(expected.astype(float) - got.astype(float)) <= limit
             assert (same | inside).all(), output.name
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_sparse_rows_are_added_up_in_their_order(data):
+    rows, width = data.draw(st.integers(2, 60)), data.draw(st.integers(1, 3))
+    train, asked = table(data.draw, rows, width), table(data.draw, 8, width)
+    k, metric = data.draw(st.integers(1, rows)), data.draw(st.sampled_from(["euclidean", "manhattan"]))
+    # One column of codes makes rows of a csr block; the others stand as they are.
+    both = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), [0]), remainder="passthrough",
+                                   sparse_threshold=1.0)  # fmt: skip
+    estimator = make_pipeline(both, KNeighborsRegressor(k, metric=metric))
+    estimator.fit(train, np.arange(rows))
+    graph = graph_of(estimator)
+    (expected,), (got,) = original_answer(estimator, "predict", asked), graph_answer(graph, "predict", asked)
+    assert (expected == got).all()
 
 
 @settings(max_examples=25)

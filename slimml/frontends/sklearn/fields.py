@@ -10,6 +10,9 @@ from slimml.frontends.lowerer import Lowerer
 from slimml.ingest.record import Record, Symbol
 from slimml.ir.node import Node
 
+# Matrices that were fitted on sparse rows are written out in full up to here.
+_MOST_CELLS = 1 << 26
+
 
 def vector(est: Record, name: str, ctx: Lowerer, width: int | None = None) -> np.ndarray:
     """A fitted attribute as a float64 vector; its length must be `width` where one is given."""
@@ -36,6 +39,21 @@ def est_array(est: Record, name: str, ctx: Lowerer) -> np.ndarray:
     if not isinstance(value, np.ndarray | np.generic | int | float | list) or np.asarray(value).dtype == object:
         raise ctx.unsupported(f"{est.name}.{name} is a {type(value).__name__}, not an array of numbers")
     return np.asarray(value)
+
+
+def dense_matrix(est: Record, name: str, ctx: Lowerer) -> np.ndarray:
+    """A fitted matrix as float64, written out in full where it is sparse."""
+    value: Any = getattr(est, name)
+    if hasattr(value, "toarray"):
+        rows, columns = value.shape
+        if rows * columns > _MOST_CELLS:
+            raise ctx.unsupported(f"{name} of {rows} x {columns} cells, which would be written out in full")
+        value = value.toarray()
+    else:
+        value = est_array(est, name, ctx)
+    if value.ndim != 2:
+        raise ctx.unsupported(f"{est.name}.{name} has shape {value.shape}, not that of a matrix")
+    return np.ascontiguousarray(value, dtype=np.float64)
 
 
 def scalars(values: Any, ctx: Lowerer) -> tuple[object, ...]:

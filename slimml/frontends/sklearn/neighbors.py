@@ -8,7 +8,7 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
-from slimml.frontends.sklearn.fields import est_array, labels
+from slimml.frontends.sklearn.fields import dense_matrix, est_array, labels
 from slimml.frontends.sklearn.linear import classifier
 from slimml.ingest.record import Record, Symbol
 from slimml.ir.graph import Output
@@ -17,6 +17,7 @@ from slimml.ir.ops.columns import Concat
 from slimml.ir.ops.heads import ArgMax, NormalizeRows
 from slimml.ir.ops.neighbors import NeighborMeans, Neighbors, NeighborVotes
 from slimml.ir.ops.numeric import Guard
+from slimml.schema import REFUSED, ZERO
 
 _METRICS = {
     **dict.fromkeys(("euclidean", "l2"), ("euclidean", 2.0)),
@@ -93,16 +94,14 @@ def _weights(est: Record, ctx: Lowerer) -> str:
 def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     """The nearest training rows."""
     ctx.check_width(est, x)
-    if isinstance(x, Node) and x.type.layout == "csr":
-        raise ctx.unsupported("sparse rows")
+    sparse = hasattr(est.get("_fit_X"), "toarray")
+    if isinstance(x, Node) and (x.type.layout == "csr") != sparse:
+        raise ctx.unsupported("sparse rows beside dense training rows, or the other way round")
     metric, p = _metric(est, ctx)
     scale = _scale(est, metric, ctx)
     method = est.get("_fit_method")
-    fitted = est.get("_fit_X")
-    if not isinstance(fitted, np.ndarray) or fitted.ndim != 2 or fitted.dtype.kind not in "biuf":
-        raise ctx.unsupported("training rows that are no dense matrix of numbers")
+    points = dense_matrix(est, "_fit_X", ctx)
     block = _block(est, x, ctx)
-    points = np.ascontiguousarray(fitted, dtype=np.float64)
     if points.shape[1] != block.type.width or not block.type.width or not np.isfinite(points).all():
         raise ctx.unsupported(f"training rows {points.shape} do not fit {block.type.width} columns")
     count = est.n_neighbors
@@ -115,10 +114,8 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
         tree = _tree(est, method, points, ctx)
     elif method != "brute":
         raise ctx.unsupported(f"the method {method!r:.40}")
-    elif metric in ("cosine", "mahalanobis") or fitted.dtype.kind != "f":
-        method = "partition"  # rows of floats and training rows of integers: ArgKmin.is_usable_for says no
     else:
-        method = "expanded" if metric == "euclidean" else "direct"
+        method = _brute(metric, est._fit_X.dtype, sparse, ctx)
     if scale.size and scale.shape[1] != block.type.width:
         raise ctx.unsupported(f"a metric {metric} of {scale.shape[1]} columns for {block.type.width}")
     return Neighbors(
@@ -134,11 +131,35 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     )
 
 
+def _brute(metric: str, dtype: np.dtype, sparse: bool, ctx: Lowerer) -> str:
+    """How brute force adds distances up, and chooses.
+
+    `is_usable_for` of metrics/_pairwise_distances_reduction/_dispatcher.py.
+    """
+    if not sparse:
+        # Up to 1.1, and of rows of floats beside training rows of integers, numpy chooses.
+        if metric in ("cosine", "mahalanobis") or dtype.kind != "f" or ctx.version < (1, 1):
+            return "partition"
+        return "expanded" if metric == "euclidean" else "direct"
+    # From 1.2 on the reductions take sparse rows, from 1.4 on not for euclidean distances.
+    if metric == "euclidean":
+        return "ordered" if (1, 2) <= ctx.version < (1, 4) else "ordered_partition"
+    if metric != "manhattan":
+        raise ctx.unsupported(f"the metric {metric} of sparse rows")
+    return "direct" if ctx.version >= (1, 2) else "partition"
+
+
 def _block(est: Record, x: Source, ctx: Lowerer) -> Node:
     """The numbers, without what is so far from all rows that every weight is 0: there the classifier raises."""
-    block, (_, p) = ctx.floats(x, finite="all"), _metric(est, ctx)
-    raises = est.name == "KNeighborsClassifier" and est.get("weights") == "distance"
-    if not raises or est.get("_fit_method") not in _TREES or not 1 < p < np.inf or not isinstance(block, Guard):
+    empty = ZERO if hasattr(est.get("_fit_X"), "toarray") else REFUSED
+    block, (metric, p) = ctx.floats(x, finite="all", sparse=empty), _metric(est, ctx)
+    raises = est.name == "KNeighborsClassifier" and est.get("weights") == "distance" and 1 < p < np.inf
+    # A heap that takes nothing keeps finite distances, and cosines are finite.
+    if raises and est.get("_fit_method") == "brute":
+        sparse = hasattr(est.get("_fit_X"), "toarray")
+        method = _brute(metric, est._fit_X.dtype, sparse, ctx)
+        raises = "partition" in method and metric in ("euclidean", "minkowski", "seuclidean")
+    if not raises or not isinstance(block, Guard):
         return block
     far = np.full(block.type.width, np.finfo(np.float64).max ** (1.0 / p))
     return Guard(inputs=block.inputs, low=-far, high=far, missing=block.missing, names=block.names, origin=ctx.where)

@@ -6,13 +6,11 @@ then one sum for each pair of classes, whose signs vote.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
-from slimml.frontends.sklearn.fields import est_array, labels, vector
+from slimml.frontends.sklearn.fields import dense_matrix, est_array, labels, vector
 from slimml.frontends.sklearn.linear import classifier, linear
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
@@ -23,9 +21,6 @@ from slimml.ir.ops.kernels import MAX_CLASSES, MAX_DEGREE, PairCoupling, PairSum
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Add, Multiply
 from slimml.schema import REFUSED, ZERO
-
-# Support vectors that were fitted on sparse rows are written out in full up to here.
-_MOST_CELLS = 1 << 26
 
 
 @lowers("sklearn.svm._classes.LinearSVC", "sklearn.svm.classes.LinearSVC")
@@ -105,7 +100,7 @@ def _kernel(est: Record, x: Source, ctx: Lowerer) -> Node:
         if support.ndim != 1 or (len(support) and not 0 <= support.min() <= support.max() < block.type.width):
             raise ctx.unsupported("support_ names rows that the kernel does not have")
         return Select(inputs=(block,), index=support, origin=ctx.where)
-    points = _dense(est, "support_vectors_", ctx)
+    points = dense_matrix(est, "support_vectors_", ctx)
     if points.shape[1] != block.type.width and len(points):
         raise ctx.unsupported(f"support vectors of {points.shape[1]} columns for rows of {block.type.width}")
     points = points.reshape(len(points), block.type.width)
@@ -156,7 +151,7 @@ def _sum(est: Record, x: Source, ctx: Lowerer) -> Node:
 
 def _coefficients(est: Record, width: int, ctx: Lowerer) -> tuple[np.ndarray, np.ndarray]:
     """libsvm's own coefficients (rows, width) and intercepts; the public ones have the other sign for two classes."""
-    coef = _dense(est, "_dual_coef_" if est.has("_dual_coef_") else "dual_coef_", ctx)
+    coef = dense_matrix(est, "_dual_coef_" if est.has("_dual_coef_") else "dual_coef_", ctx)
     bias = vector(est, "_intercept_" if est.has("_intercept_") else "intercept_", ctx)
     if coef.shape[1] != width:
         raise ctx.unsupported(f"coefficients of {coef.shape[1]} support vectors, of which there are {width}")
@@ -174,18 +169,3 @@ def _probability(est: Record, sums: Node, ctx: Lowerer) -> Node | None:
         return None
     slope, shift = (vector(est, name, ctx, sums.type.width) for name in (slopes, slopes.replace("A", "B")))
     return PairCoupling(inputs=(sums,), slope=slope, shift=shift, origin=ctx.where)
-
-
-def _dense(est: Record, name: str, ctx: Lowerer) -> np.ndarray:
-    """A fitted matrix as float64, written out in full where it is sparse."""
-    value: Any = getattr(est, name)
-    if hasattr(value, "toarray"):
-        rows, columns = value.shape
-        if rows * columns > _MOST_CELLS:
-            raise ctx.unsupported(f"{name} of {rows} x {columns} cells, which would be written out in full")
-        value = value.toarray()
-    else:
-        value = est_array(est, name, ctx)
-    if value.ndim != 2:
-        raise ctx.unsupported(f"{est.name}.{name} has shape {value.shape}, not that of a matrix")
-    return np.ascontiguousarray(value, dtype=np.float64)

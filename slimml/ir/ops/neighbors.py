@@ -12,7 +12,9 @@ from slimml.ir.domain import Domain
 from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
 
-METHODS = ("direct", "expanded", "partition", "kd_tree", "ball_tree")
+METHODS = ("direct", "expanded", "partition", "ordered", "ordered_partition", "kd_tree", "ball_tree")
+_EXPANDED = ("expanded", "ordered", "ordered_partition")
+_PARTITIONED = ("partition", "ordered_partition")
 WEIGHTS = ("uniform", "distance")
 _RESULT = Domain(missing=True)
 # Distances that are held at once.
@@ -29,7 +31,8 @@ class Neighbors(Node):
     `scale`    float64: the variances of seuclidean (1, width), the matrix of mahalanobis (width, width), else (0, 0)
     `method`   which of scikit-learn's ways says how distances are rounded, and which of equally near points come first:
                direct or expanded (brute force, |x|**2 - 2 x.y + |y|**2 if expanded), both through a heap; partition
-               (brute force, expanded, through numpy's partition); kd_tree, ball_tree
+               (brute force, expanded, through numpy's partition); ordered, ordered_partition (as expanded and
+               partition, but added up column by column); kd_tree, ball_tree
     of a tree  `order` int64 (m,): points by leaf; `start`, `end` int64 and `leaf` bool (nodes,); `radius` (nodes,);
                `bounds` (2 nodes, width): lower then upper bounds of a KD tree, or (nodes, width): centres
     """
@@ -60,7 +63,7 @@ class Neighbors(Node):
         shape = (sides, self.source.width if sides else 0)
         require(self.scale.shape == shape and self.scale.dtype == np.float64, "Neighbors.scale does not fit its metric")
         require(not sides or self.method in ("direct", "partition"), f"{self.metric} distances of a tree")
-        require(self.metric == "euclidean" or self.method != "expanded", "only euclidean distances are expanded")
+        require(self.metric == "euclidean" or self.method not in _EXPANDED, "only euclidean distances are expanded")
         require(0 < self.count <= len(self.points), "Neighbors.count is not among the points")
         self._check_tree()
 
@@ -100,12 +103,14 @@ class Neighbors(Node):
             return nearest.cosines(x, self.points)
         if self.metric == "euclidean" and self.method in ("expanded", "partition"):
             return nearest.expanded(x, self.points)
+        if self.method in ("ordered", "ordered_partition"):
+            return nearest.expanded_in_order(x, self.points)
         values = nearest.reduced_distances(x, self.points, self.metric, self.p, self.scale)
         return nearest.distances(values, self.metric, self.p) if self.method == "partition" else values
 
     def _some(self, x: np.ndarray) -> np.ndarray:
         values = self.reduced(x)
-        if self.method == "partition":
+        if self.method in _PARTITIONED:
             places = nearest.by_partition(values, self.count)
             found = np.take_along_axis(values, places, axis=1)
             found = np.sqrt(found) if self.metric == "euclidean" else found
