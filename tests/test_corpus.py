@@ -12,7 +12,7 @@ from tests.shared import why_no_shared
 _KNOWN = {
     "the rows are float32 and the original computes in float32; slimml widens them for such a model": """
         hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-531 sklearn-onnx-553 sklearn-onnx-856
-        sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
+        sklearn-onnx-859 sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
     """,
     "float32 sums, which BLAS adds up otherwise in the columns that bagging picks out: up to 1.3e-6": """
         sklearn-onnx-119

@@ -134,6 +134,7 @@ from sklearn.preprocessing import (
     PowerTransformer,
     QuantileTransformer,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -608,6 +609,9 @@ ROWS_AND_PRODUCTS = [
     frame("polynomial/sparse", make_pipeline(
         OneHotEncoder(handle_unknown="ignore"), PolynomialFeatures(2, include_bias=False), MaxAbsScaler(), Normalizer(),
         LogisticRegression()), "binary", columns=CATEGORIES),
+    array("spline/linear", make_pipeline(SplineTransformer(4, extrapolation="linear"), LinearRegression()), "amount"),
+    array("spline/tree", make_pipeline(
+        SplineTransformer(3, handle_missing="zeros"), DecisionTreeRegressor(max_depth=3)), "amount", missing=True),
     array("normalizer/linear", make_pipeline(Normalizer(), LinearRegression()), "amount"),
     array("normalizer/max", make_pipeline(MaxAbsScaler(), Normalizer("max"))),
     array("indicator/new", MissingIndicator(), missing=True),

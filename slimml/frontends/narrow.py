@@ -14,6 +14,7 @@ from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Add, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
+from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import UnitRows
 from slimml.ir.text import fingerprint
 
@@ -22,7 +23,7 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
-    *(PowerCurve, Binarize, UnitRows),
+    *(PowerCurve, Binarize, UnitRows, Splines),
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
     *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
 )

@@ -29,6 +29,7 @@ from slimml.ir.ops.curves import BOX_COX, YEO_JOHNSON_POWER
 from slimml.ir.ops.functions import FUNCTIONS
 from slimml.ir.ops.kernels import power
 from slimml.ir.ops.products import COLUMN, ONE
+from slimml.ir.ops.splines import CONTINUE
 from slimml.options import ROUNDING_EPS
 from slimml.parity.compare import Bounds
 
@@ -468,6 +469,23 @@ def _unit_rows(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
         # |d(x / n)| <= b / n + |x| / n^2 times the change of n, which is at most the sum of the row's bounds.
         own = own + np.where(total == 0, 0.0, np.where(norm > 0, (bound + y * total) / norm, np.inf))
     return _like(value, own)
+
+
+@_rule("Splines")
+def _splines(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    bound, k = incoming[0], node.degree
+    if k == 0:  # steps
+        return np.repeat(np.where(bound > 0, 1.0, 0.0), node.each, axis=1)
+    apart = node.knots[:, k:] - node.knots[:, : node.knots.shape[1] - k]
+    # |B'| <= k / (t[i + k] - t[i]) + k / (t[i + k + 1] - t[i + 1]) between the knots, and at their ends.
+    steepest = 2 * k / np.where(apart > 0, apart, np.inf).min(axis=1)
+    moved = bound * steepest
+    if node.outside == CONTINUE:
+        first, last = node.knots[:, k], node.knots[:, node.knots.shape[1] - k - 1]
+        moved = np.where((inputs[0] - bound < first) | (inputs[0] + bound > last), np.inf, moved)
+    return _rounded(value, np.repeat(np.where(bound == 0, 0.0, moved), node.each, axis=1))
 
 
 @_rule("Products")

@@ -24,6 +24,7 @@ from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.products import ONE, Products
 from slimml.ir.ops.ranks import Rank
+from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
@@ -106,6 +107,8 @@ def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
     elif isinstance(node, Select):
         everything[0][:] = False
         everything[0][node.index[demand]] = True
+    elif isinstance(node, Splines):
+        return [np.asarray(demand.reshape(node.source.width, node.each).any(axis=1))]
     elif isinstance(node, Products):
         everything[0][:] = False
         everything[0][node.column[demand & (node.parent != ONE)]] = True
@@ -226,6 +229,11 @@ def _dense(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[No
     return replace(node, inputs=(chosen,)), columns[0][wanted]
 
 
+def _splines(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
+    kept = np.arange(node.type.width).reshape(node.source.width, node.each)[columns[0]].ravel()
+    return replace(node, inputs=inputs, knots=node.knots[columns[0]], edges=node.edges[columns[0]]), kept
+
+
 def _products(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
     place, column = np.cumsum(demand) - 1, np.searchsorted(columns[0], node.column)
     parent = np.where(node.parent >= 0, place[node.parent], node.parent)[demand]
@@ -275,6 +283,7 @@ _NARROW: dict[Any, Callable[..., tuple[Node, np.ndarray]]] = {
     Dense: _dense,
     CountTerms: _terms,
     Products: _products,
+    Splines: _splines,
     FillMissing: _fill,
     tuple(_VECTORS): _vectors,
     _SAME_COLUMNS: _same,

@@ -27,6 +27,7 @@ from slimml.ir.ops import (
     numeric,
     products,
     ranks,
+    splines,
     text,
 )
 from slimml.ir.verify import verify
@@ -43,6 +44,7 @@ _MODULES = (
     functions,
     curves,
     products,
+    splines,
     lines,
     ranks,
     categories,

@@ -58,6 +58,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
     "Apply": {"function": STR},
     "Products": {"parent": I64, "column": I64},
+    "Splines": {"knots": F64, "degree": INT, "outside": STR, "edges": I64, "spread": BOOL},
     "PowerCurve": {"kind": STR, "lambdas": FLOATS},
     "QuantileCurve": {"quantiles": F64, "references": F64, "margin": FLOAT},
     "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
