@@ -19,7 +19,7 @@ from slimml.parity.answers import Answers
 from slimml.parity.reference import ExpectedReference
 from slimml.parity.rows import RawRows
 from slimml.runtime.predictor import Model
-from slimml.schema import CATEGORY, NUMBER, Schema
+from slimml.schema import CATEGORY, NUMBER, Schema, respelled
 from slimml.tables.declared import read_schema
 from slimml.tables.objects import from_any
 from slimml.tables.table import Table, positional
@@ -48,7 +48,8 @@ class Sample:
 def rows_of(table: Table, schema: Schema) -> RawRows:
     """A table's rows under a schema. Raises InputError where columns are missing, or hold no numbers and should."""
     columns = {}
-    for column, name in zip(schema.columns, _matched(schema.names, schema.named, table), strict=True):
+    theirs = _matched(Columns(schema.names, schema.named, spaced=schema.spaced), table)
+    for column, name in zip(schema.columns, theirs, strict=True):
         columns[column.name] = values = table.columns[name]
         if column.kind == NUMBER and values.dtype.kind == "O":
             odd = [v for v in values.tolist() if v is not None and not isinstance(v, int | float)]
@@ -78,7 +79,7 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any, like: S
         sample.columns = columns_of(record, offered) if sample.table is not None or declarations else offered
     if sample.table is not None and sample.columns is not None:
         names = sample.columns.names
-        for name, column in zip(names, _matched(names, sample.columns.named, sample.table), strict=True):
+        for name, column in zip(names, _matched(sample.columns, sample.table), strict=True):
             dtype = sample.table.dtypes[column]
             sample.dtypes[name] = dtype
             sample.kinds[name] = NUMBER if dtype in _NUMBERS else CATEGORY
@@ -149,12 +150,15 @@ def answer_columns(output: Output, classes: tuple[np.ndarray, ...]) -> list[str]
     return parts
 
 
-def _matched(names: tuple[str, ...], named: bool, table: Table) -> list[str]:
+def _matched(columns: Columns, table: Table) -> list[str]:
     """The table's column for each of the model's: by name where both have names, else by position."""
-    missing = [n for n in names if n not in table.columns]
+    names = columns.names
+    theirs = respelled(table.names, names) if columns.spaced else table.names
+    own = dict(zip(theirs, table.names, strict=True))
+    missing = [n for n in names if n not in own]
     if not missing:
-        return list(names)
-    if named and table.named:
+        return [own[n] for n in names]
+    if columns.named and table.named:
         raise InputError(
             f"the data lack {', '.join(map(repr, missing[:5]))}{' and more' if len(missing) > 5 else ''}",
             where="--data",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +60,13 @@ class Schema:
 
     `named`   whether the original was fitted on named columns
     `sparse`  what stands where a sparse matrix stores nothing: zero, missing; refused where none may come
+    `spaced`  whether "_" in a name may stand for a space in the caller's own
     """
 
     columns: tuple[Column, ...]
     named: bool = True
     sparse: str = ZERO
+    spaced: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +76,8 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict."""
         columns = [_column_json(c) for c in self.columns]
-        return {"named": self.named, "sparse": self.sparse, "columns": columns}
+        spaced = {"spaced": True} if self.spaced else {}
+        return {"named": self.named, "sparse": self.sparse, **spaced, "columns": columns}
 
     @classmethod
     def from_json(cls, value: object) -> Schema:
@@ -88,7 +91,12 @@ class Schema:
         columns = tuple(_column(c) for c in value["columns"])
         if len({c.name for c in columns}) != len(columns):
             raise ArtifactCorruptError("the schema names a column twice")
-        return cls(columns, value["named"], value["sparse"])
+        return cls(columns, value["named"], value["sparse"], value.get("spaced") is True)
+
+
+def respelled(given: Iterable[Any], known: Collection[str]) -> list[Any]:
+    """A caller's names as a `spaced` schema has them: with "_" for a space, where they are not among its own."""
+    return [n.replace(" ", "_") if isinstance(n, str) and n not in known else n for n in given]
 
 
 def _column_json(column: Column) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _rows(sample: Sample, fresh: Graph | None) -> RawRows | None:
         return None
     names = sample.columns.names
     columns = tuple(Column(n, sample.kinds.get(n, NUMBER), sample.dtypes.get(n, "float64")) for n in names)
-    rows = sample.rows(Schema(columns, sample.columns.named))
+    rows = sample.rows(Schema(columns, sample.columns.named, spaced=sample.columns.spaced))
     return None if rows is None else rows.take(slice(0, _BATCH))
 
 

@@ -25,6 +25,7 @@ class RawTable:
     the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
     mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
+    `spaced`: as of Columns.
     """
 
     names: tuple[str, ...]
@@ -36,6 +37,7 @@ class RawTable:
     sparse: set[str] = field(default_factory=set)
     codes: dict[int, set[_Codes | None]] = field(default_factory=dict)
     float32: bool = False
+    spaced: bool = False
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -66,7 +68,7 @@ class RawTable:
             columns.append(Column(name, kind, dtype, i in read, () if len(codes) > 1 else next(iter(codes), None)))
         # Steps that disagree leave no one reading.
         sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
-        return Schema(tuple(columns), self.named, sparse)
+        return Schema(tuple(columns), self.named, sparse, self.spaced)
 
 
 @dataclass(frozen=True, slots=True)

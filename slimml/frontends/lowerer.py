@@ -206,7 +206,7 @@ def lower(
     if fallback is None and lowering(record.path) is None:
         raise _unknown(record, "model")
     columns = columns_of(record, offered)
-    table = RawTable(columns.names, columns.named, float32=float32)
+    table = RawTable(columns.names, columns.named, float32=float32, spaced=columns.spaced)
     position = {n: i for i, n in enumerate(columns.names)}
     table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}

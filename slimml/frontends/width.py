@@ -57,12 +57,14 @@ _KEEPS_WIDTH = {"Normalizer", "Binarizer"}
 class Columns:
     """The raw columns: their names (x0, x1, ... where the original has none), and whether it knows them.
 
-    `documents`: the model takes a list of texts; the step that sees its input is a vectorizer.
+    `documents`: the model takes a list of texts; the step that sees its input is a vectorizer. `spaced`: the names are
+    LightGBM's, which writes "_" for a space (Dataset::set_feature_names of its io/dataset.h).
     """
 
     names: tuple[str, ...]
     named: bool = False
     documents: bool = False
+    spaced: bool = False
 
 
 def columns_of(record: Record, offered: Columns | None = None) -> Columns:
@@ -83,7 +85,7 @@ def _told(readers: Iterable[Record]) -> Columns | None:
     for est in readers:
         names = _names(est) if count is None else _own_names(est)
         if names is not None:
-            return Columns(names, named=True)
+            return Columns(names, named=True, spaced=est.module.startswith("lightgbm."))
         if count is None and reads_documents(est.path):
             return Columns(("x0",), documents=True)
         # An estimator that knows the number and no names may hold an old ColumnTransformer that does.

@@ -58,8 +58,9 @@ class ProcessReference:
     def sentence(self) -> str:
         """What the report says."""
         said = ", ".join(f"{name} {version}" for name, version in self.versions.items()) or "its library"
-        unsaid = [f"; {form} does not say which release of {library} wrote it" for library, form in self.unsaid.items()]
-        return f"compared with the original, run by {said} in a process of its own{''.join(unsaid)}"
+        unsaid = [f"{form} does not say which release of {library} wrote it" for library, form in self.unsaid.items()]
+        doubt = f" ({'; '.join(unsaid)})" if unsaid else ""
+        return f"compared with the original, run by {said}{doubt} in a process of its own"
 
     def answers(self, rows: RawRows, outputs: Sequence[str]) -> Answers:
         """Its answers. Raises RowsRefusedError, ReferenceFailedError."""

@@ -16,7 +16,7 @@ from slimml.runtime.containers import (
     open_table,
 )
 from slimml.runtime.values import NAN, categories, category, coded, number, numbers, text, texts
-from slimml.schema import MISSING, NUMBER, REFUSED, TEXT, Column, Schema
+from slimml.schema import MISSING, NUMBER, REFUSED, TEXT, Column, Schema, respelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +88,7 @@ class RowReader:
         self._columns = columns
         self._named = schema.named
         self._sparse = schema.sparse
+        self._spaced = frozenset(schema.names) if schema.spaced else None
         self._strict = strict
         self._float32 = float32
         self._documents = len(columns) == 1 and columns[0].kind == TEXT
@@ -133,6 +134,7 @@ class RowReader:
         return self._table(open_table(data, documents=self._documents, absent=absent))
 
     def _dict(self, row: dict[Any, Any]) -> Rows:
+        row = self._respelled(row)
         try:
             values, others = self._numbers_by_name(row), self._objects_by_name(row)
         except KeyError:
@@ -141,6 +143,12 @@ class RowReader:
             if name not in row:
                 raise _missing([name])
         return self._one(values, others, single=True)
+
+    def _respelled(self, row: Any) -> Any:
+        """A dict with the schema's own names, where these may have "_" for a space."""
+        if self._spaced is None or not isinstance(row, Mapping) or self._spaced.issuperset(row):
+            return row
+        return dict(zip(respelled(row, self._spaced), row.values()))
 
     def _one(self, values: Sequence[Any], others: Sequence[Any], *, single: bool) -> Rows:
         try:
@@ -160,7 +168,8 @@ class RowReader:
             raise _no_rows(len(self._columns))
         first = data[0]
         if isinstance(first, Mapping):
-            return self._table(from_dicts(data, [c.name for c in self._columns]), by_name=True)
+            rows = [self._respelled(row) for row in data]
+            return self._table(from_dicts(rows, [c.name for c in self._columns]), by_name=True)
         if isinstance(first, (list, tuple)) or getattr(first, "ndim", 0) == 1:
             return self._table(from_lists(data))
         if self._documents:
@@ -221,11 +230,12 @@ class RowReader:
         if table.names is None or not by_name:
             self._check_width(table.width)
             return range(table.width)
-        at = {name: i for i, name in enumerate(table.names)}
+        names = table.names if self._spaced is None else respelled(table.names, self._spaced)
+        at = {name: i for i, name in enumerate(names)}
         if missing := [c.name for c in self._columns if self._wants(c) and c.name not in at]:
             raise _missing(missing)
-        if len(at) != len(table.names):
-            self._refuse_duplicates(table.names)
+        if len(at) != len(names):
+            self._refuse_duplicates(names)
         return [at.get(c.name, -1) for c in self._columns]
 
     def _refuse_duplicates(self, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 from slimml.backends import BACKENDS
 from slimml.candidates import build, refusal
 from slimml.driver import shrink
-from slimml.errors import UnsupportedEstimatorError
+from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
 from slimml.frontends.sklearn.forest_arrays import preorder
 from slimml.ingest.read import read
@@ -137,6 +137,31 @@ def test_a_text_file_is_compared_with_the_release_that_is_installed(tmp_path):
     assert result.reference.how == "process"
     assert "LightGBM text v4 does not say which release of lightgbm wrote it" in result.reference.sentence
     assert all(c.parity.verdict == "bitwise" for c in result.candidates if c.parity)
+
+
+def test_columns_are_found_by_names_with_the_spaces_that_lightgbm_replaces():
+    frame = pd.DataFrame(_X[:, :3], columns=["plain", "with a space", "never read"])
+    frame["never read"] = 0.0
+    model = gbm(False).fit(frame, _SIGNAL)
+    expected = model.predict(frame)
+    for data in (None, frame):
+        source = ingest(pickle.dumps(model), None)
+        _, final, _ = graphs(source, read_sample(source.root, data, None, None), ShrinkOptions())
+        opened = build(next(b for b in BACKENDS if b.name == "portable"), final, ShrinkOptions(), {}, []).model
+        assert opened.schema.names == ("plain", "with_a_space", "never_read")
+        assert np.array_equal(opened.predict(frame), expected)
+        assert np.array_equal(opened.predict(frame.rename(columns=lambda n: n.replace(" ", "_"))), expected)
+        assert np.array_equal(opened.predict(frame.to_dict("records")), expected)
+        assert opened.predict(frame.iloc[7].to_dict()) == expected[7]
+    with pytest.raises(InputError, match="with_a_space"):
+        opened.predict(frame.drop(columns="with a space"))
+
+
+def test_decision_function_is_there_from_4_7_on():
+    root = read(pickle.dumps(gbm().fit(_X, _SIGNAL > 0))).root
+    assert "decision_function" in {o.name for o in lower(root).outputs}
+    del root.fields["_fitted_with_feature_names"]
+    assert "decision_function" not in {o.name for o in lower(root).outputs}
 
 
 def test_early_stopping_of_predictions_is_refused():

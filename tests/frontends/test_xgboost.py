@@ -57,6 +57,17 @@ def test_one_class_alone():
         assert graph_of(model).classes[0].tolist() == model.classes_.tolist() == [0]
 
 
+def test_binary_logitraw_took_its_base_score_for_a_chance_before_1_3_1():
+    root = read(pickle.dumps(xgboost.XGBRegressor(objective="binary:logitraw", n_estimators=1).fit(X, Y), 5)).root
+    model = root._Booster.fields[PARSED]
+    start = {}
+    for version in ((1, 2, 1), (1, 3, 0), (1, 3, 1)):
+        root._Booster.fields[PARSED] = replace(model, version=version, base_score=np.full(1, 0.3, np.float32))
+        start[version] = float(graph_answer(lower(root), "predict", X[:1])[0][0, 0])
+    assert start[1, 2, 1] == pytest.approx(start[1, 3, 0])
+    assert start[1, 3, 1] - 0.3 == pytest.approx(start[1, 3, 0] - np.log(0.3 / 0.7))
+
+
 def test_a_base_score_of_0_before_xgboost_took_it_is_refused():
     model = xgboost.XGBClassifier(n_estimators=2).fit(X, np.zeros(len(X), dtype=int))
     root = read(pickle.dumps(model, 5)).root

@@ -24,8 +24,8 @@ _LOG = ("reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:a
 _FIRST_ENCODER = (3, 1)
 # Beyond every code of a tree, and no value that a caller would name as missing.
 _NO_CODE = 2.0**24 - 1
-# Before 1.3 binary:logitraw took its base score for a chance; from 1.4 on a DMatrix refuses infinities.
-_FIRST_RAW_BASE, _FIRST_FINITE = (1, 3), (1, 4)
+# Before 1.3.1 binary:logitraw took its base score for a chance; from 1.4 on a DMatrix refuses infinities.
+_FIRST_RAW_BASE, _FIRST_FINITE = (1, 3, 1), (1, 4)
 # From 3.2 on a base score that is a chance is taken no nearer to 0 or 1 before its logit.
 _FIRST_CLIP, _LEAST_CHANCE = (3, 2), np.float32(1e-6)
 
@@ -139,6 +139,8 @@ def _base(model: BoosterModel, ctx: Lowerer) -> np.ndarray:
     if model.base_is_margin:
         return score
     raw = model.objective == "binary:logitraw" and model.version < _FIRST_RAW_BASE
+    if raw and model.version == _FIRST_RAW_BASE[:2]:
+        raise ctx.unsupported("binary:logitraw in a binary of XGBoost 1.3, which does not say whether 1.3.0 wrote it")
     if model.objective in _LOGIT or raw:
         one = np.float32(1)
         if model.version >= _FIRST_CLIP:

@@ -27,8 +27,8 @@ _IDENTITY = (
 # From 1.6 on Sigmoid of common/math.h clips what goes into expf.
 _FIRST_CLAMP, _STEEPEST = (1, 6), 88.7
 # sklearn.py. 1.4: inplace_predict, and the best round in place of the first `best_ntree_limit` trees of each output;
-# 1.6: several labels a row; 1.7: multi:softmax is left to be that; 2.0: no `predictor` any more.
-_FIRST_IN_PLACE, _FIRST_SEVERAL_LABELS, _FIRST_SOFTMAX, _LAST_PREDICTOR = (1, 4), (1, 6), (1, 7), (2,)
+# 1.6: several labels a row, and multi:softmax is left to be that; 2.0: no `predictor` any more.
+_FIRST_IN_PLACE, _FIRST_SEVERAL_LABELS, _FIRST_WITHOUT_PREDICTOR = (1, 4), (1, 6), (2,)
 
 
 @lowers("xgboost.core.Booster")
@@ -75,9 +75,9 @@ def _of_softmax(model: BoosterModel, total: Node, table: np.ndarray, given: np.n
     chance: Node = Softmax(inputs=(total,), origin=ctx.where)
     votes = chance
     if model.objective == "multi:softmax":
-        # Until 1.6 every fit made multi:softprob of it.
-        if len(table) == 2 or model.version < _FIRST_SOFTMAX:
-            raise ctx.unsupported("multi:softmax with two classes, or of a classifier before XGBoost 1.7")
+        # Before 1.6 every fit made multi:softprob of it.
+        if len(table) == 2 or model.version < _FIRST_SEVERAL_LABELS:
+            raise ctx.unsupported("multi:softmax with two classes, or of a classifier before XGBoost 1.6")
         # It votes on the margins, and answers the votes as int32.
         votes, given = total, given.astype(np.int32)
     elif len(table) == 2 and model.version >= _FIRST_SEVERAL_LABELS:
@@ -125,7 +125,7 @@ def _margin(est: Record, model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
     if not isinstance(missing, int | float | np.number):
         raise ctx.unsupported(f"missing={missing!r:.60} is not handled")
     in_place = model.version >= _FIRST_IN_PLACE and model.booster != "gblinear"
-    if model.version < _LAST_PREDICTOR:
+    if model.version < _FIRST_WITHOUT_PREDICTOR:
         # A predictor that the user chose went by way of a DMatrix.
         in_place = in_place and est.get("predictor") in (None, "auto")
     return margin(model, x, ctx, missing=float(missing), count=_tree_count(est, model, ctx), in_place=in_place)

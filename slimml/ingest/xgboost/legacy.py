@@ -90,7 +90,7 @@ def decode(data: memoryview) -> dict[str, Any]:
         # Before 1.0 the base score was stored as a margin, and no version at all.
         "base_is_margin": major < 1,
     }
-    return {"learner": learner, "version": [major, minor, 0] if major else []}
+    return {"learner": learner, "version": [major, minor] if major else []}
 
 
 def _attributes(reader: _Reader) -> dict[str, str]:
