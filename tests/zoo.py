@@ -67,7 +67,7 @@ from sklearn.feature_selection import (
     f_regression,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import (
     ARDRegression,
@@ -118,7 +118,12 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -1168,6 +1173,9 @@ NEIGHBORS = [
 
 
 CENTRES = [
+    array("impute/neighbours", KNNImputer(n_neighbors=3, weights="distance", add_indicator=True), missing=True),
+    array("radius/classes", RadiusNeighborsClassifier(2.5, outlier_label="tin", weights="distance"), "words"),
+    array("radius/regression", RadiusNeighborsRegressor(3.0, algorithm="brute", p=1), "amount"),
     array("lda/three", LinearDiscriminantAnalysis(), "words"),
     array("qda/binary", QuadraticDiscriminantAnalysis(reg_param=0.1), "yes/no"),
     array("kmeans/plain", KMeans(4, n_init=1, random_state=0)),

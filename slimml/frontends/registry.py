@@ -48,6 +48,8 @@ _SKLEARN = (
     "neural",
     "neighbors",
     "clusters",
+    "impute_neighbors",
+    "radius",
     "discriminant",
     "trees",
     "boosting",

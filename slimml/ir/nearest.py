@@ -119,6 +119,20 @@ def expanded_in_order(x: Array, points: Array) -> Array:
         return np.asarray(np.where(total > 0.0, total, 0.0))
 
 
+def with_gaps(x: Array, points: Array) -> Array:
+    """Distances over the columns that neither lacks, as of all columns; NaN where there are none (nan_euclidean)."""
+    gaps_x, gaps_points = np.isnan(x), np.isnan(points)
+    x, points = np.where(gaps_x, 0.0, x), np.where(gaps_points, 0.0, points)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = expanded(x, points)
+        total -= (x * x) @ gaps_points.T
+        total -= gaps_x @ (points * points).T
+        total = np.clip(total, 0.0, None)
+        shared = (1 - gaps_x) @ (~gaps_points).T
+        total[shared == 0] = np.nan
+        return np.asarray(np.sqrt(total / np.maximum(1, shared) * x.shape[1]))
+
+
 def cosines(x: Array, points: Array) -> Array:
     """1 - the cosine of the angle, from 0 to 2."""
     return np.asarray(np.clip(_unit(x) @ _unit(points).T * -1.0 + 1.0, 0.0, 2.0))

@@ -278,15 +278,6 @@ def _expanded(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -
     return own + _distances(node, inputs, incoming, value)
 
 
-@_rule("Sqrt")
-def _sqrt(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
-    if incoming[0] is None:
-        return None
-    bound = _data(incoming[0])
-    moved = np.where(bound == 0, 0.0, np.minimum(np.sqrt(bound), bound / value))
-    return _rounded(value, np.where(np.isnan(moved), np.sqrt(bound), moved))
-
-
 @_rule("Power")
 def _powered(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     if incoming[0] is None:
@@ -399,6 +390,90 @@ def _distance_bound(node: Any, x: np.ndarray, distance: np.ndarray) -> np.ndarra
         squares = 2 * UNIT * ((x**2).sum(axis=1)[:, None] + widest)
         return np.asarray(own + np.minimum(np.sqrt(squares), squares / distance))
     return own
+
+
+@_rule("WithinRadius")
+def _within_radius(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    """Infinite where a point may lie on the other side of the radius, else how far off a distance may be."""
+    exact = node.method == "direct" and node.metric != "minkowski"
+    if exact and incoming[0] is None:
+        return None
+    apart = node.apart(node.compared(inputs[0]))
+    off = UNIT * apart
+    if node.metric == "euclidean" and node.method in ("expanded", "partition"):
+        squares = 2 * UNIT * ((inputs[0] ** 2).sum(axis=1)[:, None] + (node.points**2).sum(axis=1))
+        off = off + np.fmin(np.sqrt(squares), squares / apart)
+    if incoming[0] is not None:
+        off = off + np.abs(_data(incoming[0])).sum(axis=1)[:, None]
+    return np.where(np.abs(apart - node.radius) > off, np.where(np.isfinite(value), off, 0.0), np.inf)
+
+
+@_rule("RadiusVotes")
+def _radius_votes(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = 0.0 * value if node.weights == "uniform" else len(node.labels) * UNIT * np.abs(value)
+    if incoming[0] is None:
+        return None if node.weights == "uniform" else own
+    moved, unsure = _unsure_of_radius(node, inputs[0], _data(incoming[0]))
+    for c in range(node.classes):
+        own[:, c] += moved[:, node.labels == c].sum(axis=1)
+    # A row that may have neighbours or none may count where those without do.
+    lonely = ~(np.isfinite(inputs[0]) & ~unsure).any(axis=1) & unsure.any(axis=1)
+    own[lonely] += 1.0
+    return own
+
+
+@_rule("RadiusMeans")
+def _radius_means(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = np.broadcast_to(len(node.targets) * UNIT * np.abs(node.targets).max(axis=0), value.shape)
+    if incoming[0] is None:
+        return own
+    moved, unsure = _unsure_of_radius(node, inputs[0], _data(incoming[0]))
+    weights = node.counted(inputs[0]).sum(axis=1)
+    share = 2 * moved.sum(axis=1) / weights
+    share = np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
+    share = np.where(moved.any(axis=1), share, 0.0)
+    alone = ~(np.isfinite(inputs[0]) & ~unsure).any(axis=1) & unsure.any(axis=1)
+    return own + np.where(alone[:, None], np.inf, share[:, None] * np.ptp(node.targets, axis=0))
+
+
+def _unsure_of_radius(node: Any, x: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much the weight of each point may be off, and which points may lie on either side of the radius."""
+    unsure, radius = np.isinf(bound), node.inputs[0].radius
+    if node.weights == "uniform":
+        return unsure.astype(np.float64), unsure
+    nearer = np.where(np.isfinite(x), x, radius)
+    weight = np.where(nearer > 0, 1.0 / nearer, np.inf)
+    off = np.where(unsure, 0.0, bound)
+    moved = np.where(off == 0, 0.0, np.where(nearer > off, off / (nearer * (nearer - off)), np.inf))
+    return np.where(unsure, weight, moved), unsure
+
+
+@_rule("NeighborFill")
+def _neighbor_fill(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = np.zeros(value.shape) if incoming[0] is None else np.nan_to_num(_data(incoming[0]))
+    width, points = value.shape[1], np.nan_to_num(node.points)
+    carried = np.sqrt(width * (bound**2).sum(axis=1))
+    # What rounding makes of the squares grows by as much as they do for the columns that a row lacks.
+    squares = 2 * UNIT * width * ((np.nan_to_num(inputs[0]) ** 2).sum(axis=1) + float((points**2).sum(axis=1).max()))
+    for rows, column, distance in node.receivers(inputs[0]):
+
+        def off(apart: np.ndarray, at: np.ndarray = rows) -> np.ndarray:
+            return np.asarray(np.fmin(np.sqrt(squares[at]), squares[at] / apart) + carried[at])
+
+        donors, order = node.donors(column), np.sort(distance, axis=1)
+        count = min(node.count, len(donors))
+        share = np.zeros(len(rows))
+        if count < len(donors):
+            last, following = order[:, count - 1], order[:, count]
+            apart = following - last > off(last) + off(following)
+            share = np.where(apart | np.isnan(following), 0.0, 1.0)
+        if node.weights == "distance":
+            least, reach = order[:, 0], off(order[:, 0])
+            share = np.where(least > 2 * reach, np.fmax(share, 4 * reach / least), 1.0)
+        # Whoever the points are, and however they count, the mean lies among their values.
+        own = 2 * UNIT * np.abs(donors).max() + np.fmin(share, 1.0) * np.ptp(donors)
+        bound[rows, column] = np.where(np.isnan(own), np.inf, own)
+    return bound
 
 
 @_rule("NeighborVotes")

@@ -15,7 +15,6 @@ NOT_YET: dict[str, str] = {
     "imputer": "0.18.2-py27 0.20.3",
     "kbinsdiscretizer": "0.20.3 0.22.2.post1 0.24.2",
     "knn": "0.18.2-py27",
-    "knnimputer": "0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
     "lasso": "0.18.2-py27",
     "linreg": "0.18.2-py27",
     "ohe": "0.18.2-py27",

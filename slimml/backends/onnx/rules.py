@@ -198,10 +198,6 @@ def _expanded_distances(scope: Scope, node: kernels.ExpandedDistances) -> str:
     return scope.op("Where", scope.op("Greater", total, zero), total, zero)
 
 
-def _sqrt(scope: Scope, node: Node) -> str:
-    return scope.op("Sqrt", scope.x(node))
-
-
 def _power(scope: Scope, node: kernels.Power) -> str:
     # The same multiplications in the same order as kernels.power.
     result, factor, degree = scope.op("Mul", scope.x(node), scope.const(0.0)), scope.x(node), node.degree
@@ -372,7 +368,6 @@ RULES: Mapping[type[Node], Rule] = {
     models.Forest: _forest,
     kernels.SquaredDistances: _squared_distances,
     kernels.ExpandedDistances: _expanded_distances,
-    kernels.Sqrt: _sqrt,
     kernels.Power: _power,
     kernels.PairSums: _pair_sums,
     kernels.PairVotes: _pair_votes,

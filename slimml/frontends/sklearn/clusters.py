@@ -11,8 +11,9 @@ from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Dense
+from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.heads import ArgMax
-from slimml.ir.ops.kernels import ExpandedDistances, Sqrt
+from slimml.ir.ops.kernels import ExpandedDistances
 from slimml.ir.ops.models import Linear
 from slimml.schema import ZERO
 
@@ -32,6 +33,7 @@ def k_means(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     near = Linear(inputs=(block,), weights=2.0 * centers, bias=-lengths, origin=ctx.where)
     chosen = ArgMax(inputs=(near,), origin=ctx.where)
     dense: Node = Dense(inputs=(block,), origin=ctx.where) if block.type.layout == "csr" else block
-    apart = Sqrt(inputs=(ExpandedDistances(inputs=(dense,), points=centers, origin=ctx.where),), origin=ctx.where)
+    squares = ExpandedDistances(inputs=(dense,), points=centers, origin=ctx.where)
+    apart = Apply(inputs=(squares,), function="sqrt", origin=ctx.where)
     table = np.arange(len(centers), dtype=np.int32)
     return Model((Output("predict", (chosen,), "vector", (table,)), Output("transform", (apart,), "matrix")))

@@ -22,7 +22,7 @@ def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every strategy, any sentinel, indicators; numbers and strings."""
     ctx.check_width(est, x)
     statistics = _fills(est, ctx)
-    sentinel = _sentinel(est, ctx)
+    sentinel = sentinel_of(est, ctx)
     block = _block(est, x, statistics, sentinel, ctx)
     if len(statistics) != block.type.width:
         raise ctx.unsupported(f"SimpleImputer has {len(statistics)} statistics for {block.type.width} columns")
@@ -35,7 +35,7 @@ def simple_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     filled = FillMissing(inputs=(filled,), sentinel=sentinel, fill=statistics, origin=ctx.where)
     if not est.get("add_indicator", False):
         return filled
-    return Concat(inputs=(filled, _indicator(est, block, sentinel, ctx)), origin=ctx.where)
+    return Concat(inputs=(filled, indicators(est, block, sentinel, ctx)), origin=ctx.where)
 
 
 @lowers("sklearn.impute._base.MissingIndicator", "sklearn.impute.MissingIndicator")
@@ -44,7 +44,7 @@ def missing_indicator(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     ctx.check_width(est, x)
     if est.get("_precomputed", False):
         raise ctx.unsupported("a MissingIndicator that an imputer made is not handled on its own")
-    sentinel = _sentinel(est, ctx)
+    sentinel = sentinel_of(est, ctx)
     block = _block_of(x, sentinel, ctx)
     features = _features(est, block.type.width, ctx)
     if est.features == "missing-only" and est.error_on_new:
@@ -120,7 +120,7 @@ def _is_object(est: Record, statistics: tuple[object, ...]) -> bool:
     return any(isinstance(s, str) for s in statistics)
 
 
-def _sentinel(est: Record, ctx: Lowerer) -> object:
+def sentinel_of(est: Record, ctx: Lowerer) -> object:
     value: Any = est.missing_values
     if is_missing_symbol(value) or (isinstance(value, str) and value == "NaN"):  # "NaN" is np.nan before 0.20
         return float("nan")
@@ -130,7 +130,7 @@ def _sentinel(est: Record, ctx: Lowerer) -> object:
     return value
 
 
-def _indicator(est: Record, block: Node, sentinel: object, ctx: Lowerer) -> Node:
+def indicators(est: Record, block: Node, sentinel: object, ctx: Lowerer) -> Node:
     # The mask is taken from the block as it came in, before columns without a statistic are dropped.
     indicator = est.indicator_
     if not isinstance(indicator, Record):

@@ -97,7 +97,7 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     sparse = hasattr(est.get("_fit_X"), "toarray")
     if isinstance(x, Node) and (x.type.layout == "csr") != sparse:
         raise ctx.unsupported("sparse rows beside dense training rows, or the other way round")
-    metric, p = _metric(est, ctx)
+    metric, p = metric_of(est, ctx)
     scale = _scale(est, metric, ctx)
     method = est.get("_fit_method")
     points = dense_matrix(est, "_fit_X", ctx)
@@ -152,7 +152,7 @@ def _brute(metric: str, dtype: np.dtype, sparse: bool, ctx: Lowerer) -> str:
 def _block(est: Record, x: Source, ctx: Lowerer) -> Node:
     """The numbers, without what is so far from all rows that every weight is 0: there the classifier raises."""
     empty = ZERO if hasattr(est.get("_fit_X"), "toarray") else REFUSED
-    block, (metric, p) = ctx.floats(x, finite="all", sparse=empty), _metric(est, ctx)
+    block, (metric, p) = ctx.floats(x, finite="all", sparse=empty), metric_of(est, ctx)
     raises = est.name == "KNeighborsClassifier" and est.get("weights") == "distance" and 1 < p < np.inf
     # A heap that takes nothing keeps finite distances, and cosines are finite.
     if raises and est.get("_fit_method") == "brute":
@@ -165,7 +165,8 @@ def _block(est: Record, x: Source, ctx: Lowerer) -> Node:
     return Guard(inputs=block.inputs, low=-far, high=far, missing=block.missing, names=block.names, origin=ctx.where)
 
 
-def _metric(est: Record, ctx: Lowerer) -> tuple[str, float]:
+def metric_of(est: Record, ctx: Lowerer) -> tuple[str, float]:
+    """The metric of a fitted machine of neighbours, and its power."""
     name, options = est.get("effective_metric_"), est.get("effective_metric_params_") or {}
     if not isinstance(name, str) or not isinstance(options, dict):
         raise ctx.unsupported("a metric that is a function of the user's own")

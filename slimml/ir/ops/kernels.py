@@ -60,22 +60,6 @@ class ExpandedDistances(_Distances):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Sqrt(Node):
-    """y = the square root of x"""
-
-    def check(self) -> None:
-        require_inputs(self, 1)
-        require(self.source.dtype == "float64", f"Sqrt takes float64, got {self.source}")
-
-    def infer(self) -> ValueType:
-        return replace(self.source, domains=(_RESULT,) * self.source.width, groups=())
-
-    def evaluate(self, x: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.sqrt(x))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Power(Node):
     """y = x ** degree for a whole degree, by squaring, lowest bit first, as libsvm multiplies"""
 
