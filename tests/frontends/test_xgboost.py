@@ -14,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 
 from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
+from slimml.ingest.boosters import complete
 from slimml.ingest.read import read
-from slimml.ingest.xgboost.model import PARSED
+from slimml.ingest.xgboost.model import LIBRARY, PARSED
 from slimml.ir.graph import evaluate
 from tests.hostile import graph_answer, input_blocks, same_cells
 
@@ -55,6 +56,19 @@ def test_one_class_alone():
         agrees(model, X)
         agrees(model, X, "predict_proba")
         assert graph_of(model).classes[0].tolist() == model.classes_.tolist() == [0]
+
+
+def test_names_of_columns_that_the_booster_object_alone_keeps_are_read():
+    """As releases before 1.4 pickled them; columns without names were f0, f1, ... there."""
+    booster = xgboost.XGBRegressor(n_estimators=1).fit(X, Y).get_booster()
+    booster.feature_names = booster.feature_types = None
+    root = read(pickle.dumps(booster, 5)).root
+    for given, names in ((["b", "c", "a"], ("b", "c", "a")), (["f0", "f1", "f2"], ("x0", "x1", "x2"))):
+        root.fields["feature_names"] = given
+        root.fields.pop("feature_names_in_", None)
+        complete([root], LIBRARY)
+        schema = lower(root).schema
+        assert (schema.named, schema.names) == (names[0] == "b", names)
 
 
 def test_binary_logitraw_took_its_base_score_for_a_chance_before_1_3_1():

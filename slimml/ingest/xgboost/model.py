@@ -5,7 +5,7 @@ The fields of the document: https://github.com/dmlc/xgboost/blob/v3.2.0/doc/mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -76,7 +76,14 @@ def booster_of(data: Any) -> Record:
 
 def _model_of(record: Record) -> BoosterModel | None:
     handle = record.get("handle")
-    return read_model(memoryview(handle)) if isinstance(handle, bytes | bytearray | memoryview) else None
+    if not isinstance(handle, bytes | bytearray | memoryview):
+        return None
+    model = read_model(memoryview(handle))
+    # Before 1.4 the object alone knew the names: of columns that had none, f0, f1, ...
+    own = record.get("feature_names")
+    if model.names or own is None or own == [f"f{i}" for i in range(model.features)]:
+        return model
+    return replace(model, names=_names({"feature_names": own}, "feature_names", model.features))
 
 
 def read_model(data: memoryview) -> BoosterModel:
