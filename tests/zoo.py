@@ -812,6 +812,8 @@ TEXT = [
     documents("text/tfidf-sublinear", TfidfVectorizer(sublinear_tf=True, norm="l1", smooth_idf=False)),
     documents("text/tfidf-plain", TfidfVectorizer(use_idf=False, norm=None)),
     documents("text/tfidf-float32", TfidfVectorizer(dtype=np.float32)),
+    documents("text/tfidf-float32-linear", make_pipeline(
+        TfidfVectorizer(dtype=np.float32), MaxAbsScaler(), LogisticRegression()), "yes/no"),
     documents("text/tfidf-char-wb", TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), max_features=120)),
     documents("text/hashing", HashingVectorizer(n_features=64)),
     documents("text/hashing-unsigned", HashingVectorizer(n_features=50, alternate_sign=False, norm="l1")),

@@ -47,15 +47,11 @@ Inverse = Callable[[Record, Node, "Lowerer"], Node]
 
 @dataclass(slots=True)
 class Lowerer:
-    """The context of a lowering: where in the pipeline we are, and what every frontend needs.
-
-    `keeps_float32`: the rows are float32, and what the original keeps in float32 stays so.
-    """
+    """The context of a lowering: where in the pipeline we are, and what every frontend needs."""
 
     path: list[str] = field(default_factory=lambda: ["model"])
     versions: list[str] = field(default_factory=list)
     fallback: Lowering | None = None
-    keeps_float32: bool = False
 
     @property
     def where(self) -> str:
@@ -109,12 +105,12 @@ class Lowerer:
 
         `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: what the
         original takes a sparse matrix's empty cells for. `narrow`: the original keeps float32
-        (check_array(dtype=[float64, float32])); so it does where the rows are.
+        (check_array(dtype=[float64, float32])), of rows that are so or that a step before made so.
         """
         names: tuple[str, ...] = ()
         if isinstance(x, Frame):
             names, x = x.names, x.floats(self.where, sparse=sparse)
-        if x.type.dtype != "float64" and not (narrow and self.keeps_float32 and x.type.dtype == "float32"):
+        if x.type.dtype != "float64" and not (narrow and x.type.dtype == "float32"):
             x = Cast(inputs=(x,), dtype="float64", origin=self.where)
         if x.type.layout == "csr" and not csr:
             x = Dense(inputs=(x,), origin=self.where)
@@ -212,7 +208,7 @@ def lower(
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}
     table.domains |= {position[k]: v for k, v in (domains or {}).items() if k in position}
     frame = Frame(table, tuple(range(len(columns.names))), flat=columns.documents)
-    lowered = Lowerer(fallback=fallback, keeps_float32=float32).lower(record, frame)
+    lowered = Lowerer(fallback=fallback).lower(record, frame)
     if isinstance(lowered, Node):
         lowered = Model((Output("transform", (lowered,), "matrix"),))
     return _finished(lowered, table)

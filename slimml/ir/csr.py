@@ -75,12 +75,26 @@ class Csr:
         return _assemble(np.repeat(self.data, count)[sort], target[sort], rows[sort], self.shape[0], len(columns))
 
     def matmul(self, weights: np.ndarray) -> np.ndarray:
-        """`self @ weights`, weights (width, k): each sum runs over the row's entries in their stored order."""
+        """`self @ weights`, weights (width, k): each sum runs over the row's entries in their stored order.
+
+        In float64, or in float32 where both are.
+        """
+        if self.data.dtype == weights.dtype == np.float32:
+            return self._matmul32(weights)
         rows, n = self.rows(), self.shape[0]
         out = np.empty((n, weights.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):
             for k in range(weights.shape[1]):
                 out[:, k] = np.bincount(rows, weights=self.data * weights[self.indices, k], minlength=n)
+        return out
+
+    def _matmul32(self, weights: np.ndarray) -> np.ndarray:
+        out, lengths = np.zeros((self.shape[0], weights.shape[1]), dtype=np.float32), np.diff(self.indptr)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for p in range(int(lengths.max(initial=0))):
+                rows = np.flatnonzero(lengths > p)
+                at = self.indptr[rows] + p
+                out[rows] += self.data[at][:, None] * weights[self.indices[at]]
         return out
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic of rows and fitted arrays of two dtypes, as numpy promotes them (see `Lowerer.keeps_float32`)."""
+"""Arithmetic of rows and fitted arrays of two dtypes, as numpy promotes them (see `Lowerer.floats`)."""
 
 from __future__ import annotations
 

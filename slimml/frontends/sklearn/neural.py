@@ -85,7 +85,7 @@ def _matrices(est: Record, name: str, ndim: int, ctx: Lowerer) -> list[np.ndarra
         raise ctx.unsupported(f"{est.name}.{name} is no list of arrays of {ndim} dimensions")
     if len(arrays) != int(est.n_layers_) - 1:
         raise ctx.unsupported(f"{est.name}.{name} has {len(arrays)} arrays for {est.n_layers_} layers")
-    return [a.astype(np.float32 if ctx.keeps_float32 and a.dtype == np.float32 else np.float64) for a in arrays]
+    return [a.astype(np.float32 if a.dtype == np.float32 else np.float64) for a in arrays]
 
 
 def _activated(x: Node, name: Any, ctx: Lowerer) -> Node:
