@@ -11,6 +11,7 @@ from tests.shared import why_no_shared
 # Cases that do not hold, by the reason. One that does has to leave this table.
 _KNOWN = {
     "the rows are float32 and the original computes in float32; slimml widens them for such a model": """
+        sklearn-onnx-325
         hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-531 sklearn-onnx-553 sklearn-onnx-856
         sklearn-onnx-859 sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
     """,

@@ -67,8 +67,11 @@ from sklearn.feature_selection import (
     f_regression,
 )
 from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     ARDRegression,
     BayesianRidge,
@@ -121,6 +124,7 @@ from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, Gaussi
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
+    NearestCentroid,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
 )
@@ -1175,6 +1179,10 @@ NEIGHBORS = [
 
 
 CENTRES = [
+    array("centroid/priors", NearestCentroid(priors="empirical"), "three"),
+    array("kernel-ridge/rbf", KernelRidge(kernel="rbf", gamma=0.1), "two amounts"),
+    array("process/sum", make_pipeline(StandardScaler(), GaussianProcessRegressor(
+        1.5 * Matern(nu=1.5) + WhiteKernel(), optimizer=None, normalize_y=True)), "amount"),
     array("impute/neighbours", KNNImputer(n_neighbors=3, weights="distance", add_indicator=True), missing=True),
     array("radius/classes", RadiusNeighborsClassifier(2.5, outlier_label="tin", weights="distance"), "words"),
     array("radius/regression", RadiusNeighborsRegressor(3.0, algorithm="brute", p=1), "amount"),

@@ -50,6 +50,8 @@ _SKLEARN = (
     "clusters",
     "impute_neighbors",
     "radius",
+    "centroids",
+    "kernel_models",
     "discriminant",
     "trees",
     "boosting",

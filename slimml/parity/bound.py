@@ -631,16 +631,18 @@ def _applied(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
     if incoming[0] is None:
         return None if FUNCTIONS[node.function].exact else _like(value, own)
     x, bound = _data(inputs[0]), _data(incoming[0])
-    carried = np.where(bound == 0, 0.0, _function_moved(node.function, x, bound))
+    # What is proved of a value holds of every implementation's.
+    low = -np.inf if isinstance(value, Csr) else np.array([d.low for d in node.source.domains])
+    carried = np.where(bound == 0, 0.0, _function_moved(node.function, x, bound, low))
     return _like(value, own + np.where(carried == 0, 0.0, carried + unit * y))
 
 
-def _function_moved(name: str, x: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """How far a function's value may be from that at x, for an argument that is within `bound` of x."""
+def _function_moved(name: str, x: np.ndarray, bound: np.ndarray, low: np.ndarray | float) -> np.ndarray:
+    """How far a function's value may be from that at x, for an argument within `bound` of x and not below `low`."""
     if name in ("sin", "cos"):
         return np.asarray(np.minimum(bound, 2.0))
     run = FUNCTIONS[name].run
-    below, here, above = run(x - bound), run(x), run(x + bound)
+    below, here, above = run(np.maximum(x - bound, low)), run(x), run(x + bound)
     # The others have no turning point but at 0, where those that have one are least: the ends are the farthest.
     moved = _ends(below, here, above)
     if name == "tan":  # its slope is 1 + tan**2; an interval that may hold a pole holds everything

@@ -107,7 +107,7 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     count = est.n_neighbors
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 0 < count <= len(points):
         raise ctx.unsupported(f"{count!r:.20} neighbours among {len(points)} training rows")
-    tree = _no_tree()
+    tree = no_tree()
     if method in _TREES:
         if scale.size:
             raise ctx.unsupported(f"the metric {metric} in a {method}")
@@ -197,7 +197,8 @@ def _scale(est: Record, metric: str, ctx: Lowerer) -> np.ndarray:
     return np.ascontiguousarray(np.atleast_2d(given))
 
 
-def _no_tree() -> dict[str, np.ndarray]:
+def no_tree() -> dict[str, np.ndarray]:
+    """The arrays of a tree, for neighbours that are found without one."""
     whole, number = np.zeros(0, dtype=np.int64), np.zeros(0)
     flat = {"order": whole, "start": whole, "end": whole, "leaf": np.zeros(0, dtype=bool), "radius": number}
     return flat | {"bounds": np.zeros((0, 0))}

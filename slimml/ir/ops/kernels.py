@@ -34,7 +34,7 @@ class _Distances(Node):
         require(self.points.shape[1] == self.source.width, f"{name} needs a coordinate per column")
 
     def infer(self) -> ValueType:
-        return ValueType("float64", (_RESULT,) * len(self.points))
+        return ValueType("float64", (Domain(low=0.0, missing=True),) * len(self.points))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
