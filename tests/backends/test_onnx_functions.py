@@ -9,6 +9,7 @@ from slimml.backends.onnx.export import export_onnx, export_refusals
 from slimml.backends.onnx.functions import EMITTED
 from slimml.ir.graph import Graph, Output, evaluate
 from slimml.ir.ops.columns import Input
+from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import FUNCTIONS, Apply
 from slimml.parity.bound import bounds
 from slimml.schema import Column, Schema
@@ -41,6 +42,26 @@ def test_functions_answer_as_numpy_within_their_bounds(name: str):
     with np.errstate(invalid="ignore"):
         far = ~((np.abs(got - expected) <= limit) | (got == expected) | (np.isnan(got) & np.isnan(expected)))
     assert not far.any(), x[far]
+
+
+@pytest.mark.parametrize("kind", ["box-cox", "yeo-johnson", "yeo-johnson-power"])
+@pytest.mark.parametrize("power", [0.0, 2.0, 1.0, 0.37, -1.4, 5.5, 1e-17])
+def test_power_curves_answer_within_their_bounds(kind: str, power: float):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    rng, x = np.random.default_rng(0), Input(kind="number", columns=(0,))
+    curve = PowerCurve(inputs=(x,), kind=kind, lambdas=np.array([power]))
+    graph = Graph(graph_of("log").schema, (Output("transform", (curve,), "matrix"),))
+    spread = rng.choice([-1, 1], 2000) * 10.0 ** rng.uniform(-18, 4, 2000)
+    rows = np.concatenate([ODD, REST, rng.normal(0, 2, 2000), spread])[:, None]
+    rows = np.where(rows > 0, rows, np.nan) if kind == "box-cox" else rows
+    session = onnxruntime.InferenceSession(export_onnx(graph), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"x": rows})
+    values = evaluate([curve], {x: rows})
+    (limit,) = bounds(graph, values)["transform"]
+    with np.errstate(invalid="ignore"):
+        same = (got == values[curve]) | (np.isnan(got) & np.isnan(values[curve]))
+        far = ~(same | (np.abs(got - values[curve]) <= limit))
+    assert not far.any(), (rows[far], got[far], values[curve][far])
 
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(EMITTED)))

@@ -124,14 +124,21 @@ def test_indicators(answer, options):
     agree(MissingIndicator(sparse=answer, **options), train=HOLES)
 
 
-def test_indicators_of_sentinels_and_strings():
+def test_indicators_of_sentinels():
     for sentinel in (-1, 0.1, 2):
-        agree(
-            MissingIndicator(missing_values=sentinel, error_on_new=False), train=np.where(np.isnan(HOLES), sentinel, X)
-        )
+        filled = np.where(np.isnan(HOLES), sentinel, X)
+        for new in (True, False):
+            agree(MissingIndicator(missing_values=sentinel, error_on_new=new), train=filled)
+
+
+def test_indicators_of_strings():
     words = pd.DataFrame({"a": ["x", None, "y"], "b": [1.5, np.nan, 2.0], "c": ["", "z", "x"]}, dtype=object)
     for sentinel in (np.nan, None, "x"):
         estimator = MissingIndicator(missing_values=sentinel, features="all")
         rows = words if sentinel is np.nan else words.fillna("w") if sentinel else words.fillna({"b": 2.5})
         graph = graph_of(estimator.fit(rows), kinds={"a": "category", "b": "category", "c": "category"})
         np.testing.assert_array_equal(graph_answer(graph, "transform", rows)[0], estimator.transform(rows))
+    kinds, rows = dict.fromkeys("abc", "category"), words.assign(c=["x", None, "z"])
+    graph = graph_of(MissingIndicator(missing_values=None).fit(words[["a", "c"]]), kinds=kinds)
+    taken = accepted(lambda part: graph_answer(graph, "transform", part), rows[["a", "c"]])
+    np.testing.assert_array_equal(taken, [True, False, True])

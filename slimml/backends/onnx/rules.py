@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from slimml.backends.onnx import forest, functions
+from slimml.backends.onnx import curves, forest, functions
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT
 from slimml.ir.node import Node
 from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import FUNCTIONS, Apply
 from slimml.ir.ops.products import COLUMN, ONE, Products
 from slimml.ir.ops.text import UnitRows
@@ -27,7 +28,7 @@ from slimml.ir.ops.text import UnitRows
 SUMS = (models.Linear, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
 ROUNDING_OPS = (
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.LogMean, heads.Tanh, heads.Softmax, heads.NormalizeRows),
-    UnitRows,
+    *(UnitRows, PowerCurve),
     *SUMS,
 )
 
@@ -67,6 +68,8 @@ def expressible(node: Node) -> bool:
         return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
     if isinstance(node, UnitRows | Products):
         return node.source.layout == "dense" and min(node.source.width, node.type.width) > 0
+    if isinstance(node, PowerCurve):
+        return curves.expressible(node)
     if isinstance(node, Apply):
         return node.function in functions.EMITTED
     return numbers and type(node) in RULES
@@ -354,6 +357,7 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.Clip: _clip,
     numeric.Binarize: _binarize,
     Apply: _apply,
+    PowerCurve: curves.power_curve,
     UnitRows: _unit_rows,
     Products: _products,
     numeric.IsMissing: _missing,

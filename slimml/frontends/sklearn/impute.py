@@ -47,9 +47,9 @@ def missing_indicator(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     sentinel = sentinel_of(est, ctx)
     block = _block_of(x, sentinel, ctx)
     features = _features(est, block.type.width, ctx)
-    if est.features == "missing-only" and est.error_on_new:
-        block = _nothing_new(block, features, sentinel, ctx)
     mask: Node = IsMissing(inputs=(block,), sentinel=sentinel, origin=ctx.where)
+    if est.features == "missing-only" and est.error_on_new:
+        mask = _nothing_new(mask, features, x.names if isinstance(x, Frame) else (), ctx)
     mask = Select(inputs=(mask,), index=features, origin=ctx.where)
     # "auto" answers as it was asked.
     sparse = est.sparse is True or (est.sparse == "auto" and isinstance(x, Node) and x.type.layout == "csr")
@@ -69,15 +69,13 @@ def _block_of(x: Source, sentinel: object, ctx: Lowerer) -> Node:
     return ctx.floats(x, finite="missing" if nan else "all", narrow=True)
 
 
-def _nothing_new(block: Node, features: np.ndarray, sentinel: object, ctx: Lowerer) -> Node:
-    """The block, and rows refused where a column is missing that never was."""
-    missing = np.isin(np.arange(block.type.width), features)
-    most = np.full(len(missing), np.inf)
-    if missing.all():
-        return block
-    if isinstance(sentinel, float) and sentinel != sentinel:
-        return Guard(inputs=(block,), low=-most, high=most, missing=missing, origin=ctx.where)
-    raise ctx.unsupported(f"error_on_new with missing_values={sentinel!r:.40} is not handled")
+def _nothing_new(mask: Node, features: np.ndarray, names: tuple[str, ...], ctx: Lowerer) -> Node:
+    """The mask, and rows refused where a column is missing that never was when the model was fitted."""
+    known = np.isin(np.arange(mask.type.width), features)
+    if known.all():
+        return mask
+    low, missing = np.zeros(len(known)), np.ones(len(known), dtype=bool)
+    return Guard(inputs=(mask,), low=low, high=known.astype(float), missing=missing, names=names, origin=ctx.where)
 
 
 def _features(est: Record, width: int, ctx: Lowerer) -> np.ndarray:

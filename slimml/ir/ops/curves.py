@@ -16,7 +16,7 @@ from slimml.ir.types import ValueType
 _SHARE = Domain(low=0.0, high=1.0, missing=False)
 _SHARE_OR_MISSING = replace(_SHARE, missing=True)
 # Beyond it exp overflows, and the Box-Cox curve is computed another way.
-_OVERFLOW, _NO_POWER = 709.78, 1e-19
+OVERFLOW, NO_POWER = 709.78, 1e-19
 
 BOX_COX, YEO_JOHNSON, YEO_JOHNSON_POWER = "box-cox", "yeo-johnson", "yeo-johnson-power"
 
@@ -126,10 +126,10 @@ def _box_cox(x: np.ndarray, power: np.floating) -> np.ndarray:
 
 def _box_cox_of(x: float, power: float) -> float:
     log = _log(x)
-    if abs(power) < _NO_POWER:
+    if abs(power) < NO_POWER:
         return log
     raised = power * log
-    if raised < _OVERFLOW:
+    if raised < OVERFLOW:
         return math.expm1(raised) / power
     return math.copysign(1.0, power) * _exp(raised - _log(abs(power))) - 1 / power
 
