@@ -32,6 +32,7 @@ from sklearn.compose import (
     make_column_selector,
     make_column_transformer,
 )
+from sklearn.covariance import EllipticEnvelope
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -124,6 +125,7 @@ from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, Gaussi
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
+    LocalOutlierFactor,
     NearestCentroid,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
@@ -1179,6 +1181,8 @@ NEIGHBORS = [
 
 
 CENTRES = [
+    array("outliers/factor", LocalOutlierFactor(n_neighbors=7, novelty=True, contamination=0.1)),
+    array("outliers/envelope", make_pipeline(VarianceThreshold(), EllipticEnvelope(random_state=0))),
     array("centroid/priors", NearestCentroid(priors="empirical"), "three"),
     array("kernel-ridge/rbf", KernelRidge(kernel="rbf", gamma=0.1), "two amounts"),
     array("process/sum", make_pipeline(StandardScaler(), GaussianProcessRegressor(

@@ -51,6 +51,7 @@ _SKLEARN = (
     "impute_neighbors",
     "radius",
     "centroids",
+    "outliers",
     "kernel_models",
     "discriminant",
     "trees",

@@ -392,6 +392,20 @@ def _distance_bound(node: Any, x: np.ndarray, distance: np.ndarray) -> np.ndarra
     return own
 
 
+@_rule("OutlierFactor")
+def _outlier_factor(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    own = 4 * UNIT * np.abs(value)
+    if incoming[0] is None:
+        return own
+    k = inputs[0].shape[1] // 2
+    bound = _data(incoming[0])
+    # Another neighbour may lie however densely.
+    unsure = np.isinf(bound[:, :k]).any(axis=1)
+    moved = bound[:, k:].mean(axis=1) / node.reached(inputs[0]).mean(axis=1)
+    own = own + (2 * np.abs(value[:, 0]) * moved)[:, None]
+    return np.where(unsure[:, None] | np.isnan(own), np.inf, own)
+
+
 @_rule("WithinRadius")
 def _within_radius(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     """Infinite where a point may lie on the other side of the radius, else how far off a distance may be."""

@@ -98,6 +98,7 @@ SPECS: dict[str, dict[str, str]] = {
         "radius": F64,
         "bounds": F64,
     },
+    "OutlierFactor": {"reach": F64, "density": F64},
     "WithinRadius": {"points": F64, "metric": STR, "p": FLOAT, "method": STR, "radius": FLOAT},
     "RadiusVotes": {"weights": STR, "labels": I64, "classes": INT, "outliers": INT},
     "RadiusMeans": {"weights": STR, "targets": F64, "empty": F64},

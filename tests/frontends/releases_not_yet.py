@@ -13,7 +13,6 @@ NOT_YET: dict[str, str] = {
     "housing_kbins_et": "s024 s102",
     "imputer": "0.18.2-py27 0.20.3",
     "kbinsdiscretizer": "0.20.3 0.22.2.post1 0.24.2",
-    "knn": "0.18.2-py27",
     "lasso": "0.18.2-py27",
     "linreg": "0.18.2-py27",
     "ohe": "0.18.2-py27",

@@ -41,7 +41,7 @@ def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     voted = voted.reshape(len(voted), -1)
     if voted.shape[1] != len(tables) or voted.dtype.kind not in "iu":
         raise ctx.unsupported(f"_y of shape {voted.shape} for {len(tables)} targets")
-    near = _neighbors(est, x, ctx)
+    near = nearest_rows(est, x, ctx)
     votes = [_votes(est, near, voted[:, j], len(t), False, ctx) for j, t in enumerate(tables)]
     shares = tuple(NormalizeRows(inputs=(v,), origin=ctx.where) for v in votes)
     if est.weights == "distance":
@@ -61,7 +61,7 @@ def k_neighbors_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     narrow = targets.dtype == np.float32 and est.get("weights") != "distance"
     if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf" or narrow:
         raise ctx.unsupported(f"targets of dtype {targets.dtype} and shape {targets.shape}")
-    near = _neighbors(est, x, ctx)
+    near = nearest_rows(est, x, ctx)
     table = targets.reshape(len(targets), -1).astype(np.float64)
     _check_length(table, near, ctx)
     mean = NeighborMeans(inputs=(near,), targets=table, weights=_weights(est, ctx), origin=ctx.where)
@@ -91,8 +91,8 @@ def _weights(est: Record, ctx: Lowerer) -> str:
     return weights or "uniform"
 
 
-def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
-    """The nearest training rows."""
+def nearest_rows(est: Record, x: Source, ctx: Lowerer, count: Any = None) -> Neighbors:
+    """The nearest training rows, `count` of them; by default as many as it votes among."""
     ctx.check_width(est, x)
     sparse = hasattr(est.get("_fit_X"), "toarray")
     if isinstance(x, Node) and (x.type.layout == "csr") != sparse:
@@ -104,7 +104,7 @@ def _neighbors(est: Record, x: Source, ctx: Lowerer) -> Neighbors:
     block = _block(est, x, ctx)
     if points.shape[1] != block.type.width or not block.type.width or not np.isfinite(points).all():
         raise ctx.unsupported(f"training rows {points.shape} do not fit {block.type.width} columns")
-    count = est.n_neighbors
+    count = est.n_neighbors if count is None else count
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 0 < count <= len(points):
         raise ctx.unsupported(f"{count!r:.20} neighbours among {len(points)} training rows")
     tree = no_tree()
@@ -208,7 +208,10 @@ def _tree(est: Record, method: str, points: np.ndarray, ctx: Lowerer) -> dict[st
     """The arrays of a pickled KDTree or BallTree: BinaryTree.__getstate__ of neighbors/_binary_tree.pxi.tp."""
     tree: Any = est.get("_tree")
     kind = tree.args[0] if isinstance(tree, Record) and len(tree.args) == 1 else None
-    known = isinstance(kind, Symbol) and kind.name in (_TREES[method], _TREES[method] + "64")
+    names = {_TREES[method], _TREES[method] + "64"}
+    if ctx.version < (0, 20):  # which name the base class, of the same module
+        names.add("BinaryTree")
+    known = isinstance(kind, Symbol) and kind.name in names and kind.module.endswith(method)
     if not known or not isinstance(tree.state, tuple) or len(tree.state) < 12:
         raise ctx.unsupported(f"its {method} is not what scikit-learn pickles")
     data, order, nodes, bounds = tree.state[:4]

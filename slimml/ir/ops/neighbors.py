@@ -226,3 +226,37 @@ class NeighborMeans(_OfNeighbors):
         with np.errstate(invalid="ignore"):
             sums = [np.sum(self.targets[places, j] * weights, axis=1) for j in range(self.targets.shape[1])]
             return np.asarray(np.stack(sums, axis=1) / np.sum(weights, axis=1)[:, None])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class OutlierFactor(Node):
+    """How much denser than a row its neighbours lie, on average (the local outlier factor): (n, 1)
+
+    `reach` float64 (m,): how far each point's own neighbours reach; `density` float64 (m,): how densely it lies.
+    """
+
+    reach: np.ndarray
+    density: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        near = self.inputs[0]
+        require(isinstance(near, Neighbors), "OutlierFactor reads neighbours")
+        assert isinstance(near, Neighbors)
+        for value in (self.reach, self.density):
+            require(value.shape == (len(near.points),) and value.dtype == np.float64, "OutlierFactor: one per point")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        k = x.shape[1] // 2
+        places = x[:, :k].astype(np.int64)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            own = 1.0 / (np.mean(self.reached(x), axis=1) + 1e-10)
+            return np.asarray(np.mean(self.density[places] / own[:, None], axis=1)[:, None])
+
+    def reached(self, x: np.ndarray) -> np.ndarray:
+        """How far away each neighbour counts: its distance, or as far as its own neighbours reach; (n, k)."""
+        k = x.shape[1] // 2
+        return np.asarray(np.maximum(x[:, k:], self.reach[x[:, :k].astype(np.int64)]))
