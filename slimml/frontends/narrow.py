@@ -10,10 +10,11 @@ from slimml.ir.node import Node
 from slimml.ir.ops import heads
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Constant, Dense, Input, Select
-from slimml.ir.ops.curves import PowerCurve
+from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import Add, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
+from slimml.ir.ops.products import Products
 from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import UnitRows
 from slimml.ir.text import fingerprint
@@ -23,17 +24,23 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
-    *(PowerCurve, Binarize, UnitRows, Splines),
+    *(PowerCurve, QuantileCurve, Binarize, UnitRows, Products, Splines),
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
     *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
 )
+# Of quantiles a copy costs little only where they are few: 32 kB.
+_MOST_QUANTILES = 1 << 12
 # They hand values on as they are, in whatever dtype.
 _MOVES = (Cast, Concat, Dense, Select)
 
 
 def may_differ(wide: Graph) -> bool:
     """Whether a plan for float32 rows is worth looking for, `wide` being what is meant of float64 rows."""
-    return all(isinstance(n, _SMALL) for n in wide.nodes())
+    return all(isinstance(n, _SMALL) and not _long(n) for n in wide.nodes())
+
+
+def _long(node: Node) -> bool:
+    return isinstance(node, QuantileCurve) and node.quantiles.size > _MOST_QUANTILES
 
 
 def differs(wide: Graph, narrow: Graph) -> bool:

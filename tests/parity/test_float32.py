@@ -23,7 +23,9 @@ from slimml.sample import Sample
 from tests.zoo import ZOO, zoo_model
 
 NARROW = [m.name for m in ZOO if m.name.startswith("float32/")]
-PREPARED = [m.name for m in ZOO if m.name.startswith(("scale/", "compose/", "union/", "pipeline/", "logistic/"))]
+PREPARING = ("scale/", "compose/", "union/", "pipeline/", "logistic/")
+NUMERIC = ("function/", "skewed/", "polynomial/", "normalizer/", "spline/")
+PREPARED = [m.name for m in ZOO if m.name.startswith((*PREPARING, *NUMERIC))]
 
 
 @pytest.mark.parametrize("name", [*NARROW, *PREPARED])
