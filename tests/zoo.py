@@ -55,7 +55,10 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes an import below possible)
+from sklearn.experimental import (
+    enable_halving_search_cv,  # noqa: F401 (makes an import below possible)
+    enable_iterative_imputer,  # noqa: F401
+)
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import (
     GenericUnivariateSelect,
@@ -70,7 +73,7 @@ from sklearn.feature_selection import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
-from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
+from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
@@ -623,6 +626,8 @@ ROWS_AND_PRODUCTS = [
     array("spline/linear", make_pipeline(SplineTransformer(4, extrapolation="linear"), LinearRegression()), "amount"),
     array("spline/tree", make_pipeline(
         SplineTransformer(3, handle_missing="zeros"), DecisionTreeRegressor(max_depth=3)), "amount", missing=True),
+    array("impute/iterative", make_pipeline(
+        IterativeImputer(max_iter=3, min_value=-1.0, add_indicator=True), LinearRegression()), "amount", missing=True),
     array("normalizer/linear", make_pipeline(Normalizer(), LinearRegression()), "amount"),
     array("normalizer/max", make_pipeline(MaxAbsScaler(), Normalizer("max"))),
     array("indicator/new", MissingIndicator(), missing=True),

@@ -13,7 +13,19 @@ from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Constant, Dense, Input,
 from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum
+from slimml.ir.ops.numeric import (
+    Add,
+    Binarize,
+    Clip,
+    Divide,
+    FillMissing,
+    Guard,
+    IsMissing,
+    Multiply,
+    Subtract,
+    Sum,
+    WhereMissing,
+)
 from slimml.ir.ops.products import Products
 from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import UnitRows
@@ -24,7 +36,7 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
-    *(PowerCurve, QuantileCurve, Binarize, UnitRows, Products, Splines),
+    *(WhereMissing, PowerCurve, QuantileCurve, Binarize, UnitRows, Products, Splines),
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
     *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
 )

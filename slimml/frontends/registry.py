@@ -49,6 +49,7 @@ _SKLEARN = (
     "neighbors",
     "clusters",
     "impute_neighbors",
+    "impute_iterative",
     "radius",
     "centroids",
     "outliers",

@@ -560,6 +560,14 @@ def _unit_rows(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) 
     return _like(value, own)
 
 
+@_rule("WhereMissing")
+def _where_missing(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if all(b is None for b in incoming):
+        return None
+    own, other = (np.zeros(x.shape) if b is None else b for x, b in zip(inputs, incoming, strict=True))
+    return np.where(np.isnan(inputs[0]), other, own)
+
+
 @_rule("Splines")
 def _splines(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     if incoming[0] is None:

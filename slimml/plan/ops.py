@@ -55,6 +55,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Binarize": {"threshold": FLOAT},
     "IsMissing": {"sentinel": SCALAR},
     "FillMissing": {"sentinel": SCALAR, "fill": SCALARS},
+    "WhereMissing": {},
     "Guard": {"low": F64, "high": F64, "missing": MASK, "names": STRS},
     "Apply": {"function": STR},
     "Products": {"parent": I64, "column": I64},

@@ -11,6 +11,7 @@ from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
+from slimml.ir.ops.numeric import WhereMissing
 from slimml.ir.ops.products import Products
 from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import UnitRows
@@ -68,6 +69,12 @@ BAD = [
 def test_fields_that_contradict_each_other_are_refused(name, change):
     with pytest.raises(MalformedGraphError):
         replace(GOOD[name], **change)
+
+
+def test_gaps_are_one_column_of_the_dtype_of_what_fills_them():
+    for inputs in ((X, X), (Input(kind="float32", columns=(0,)), X), (X,)):
+        with pytest.raises(MalformedGraphError):
+            WhereMissing(inputs=inputs)
 
 
 @pytest.mark.parametrize("name", GOOD)

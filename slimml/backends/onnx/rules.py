@@ -145,6 +145,11 @@ def _fill(scope: Scope, node: numeric.FillMissing) -> str:
     return scope.op("Where", _missing(scope, node), fill, scope.x(node))
 
 
+def _where_missing(scope: Scope, node: numeric.WhereMissing) -> str:
+    gaps, block = (scope.tensors[x] for x in node.inputs)
+    return scope.op("Where", scope.op("IsNaN", gaps), block, gaps)
+
+
 def _recode(scope: Scope, node: Recode) -> str:
     at = scope.op("Add", scope.x(node), scope.const(node.offsets[:-1], "int32"))
     return scope.op("Gather", scope.const(node.values), at)
@@ -362,6 +367,7 @@ RULES: Mapping[type[Node], Rule] = {
     Products: _products,
     numeric.IsMissing: _missing,
     numeric.FillMissing: _fill,
+    numeric.WhereMissing: _where_missing,
     # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.
     numeric.Guard: _same,
     numeric.Inexact: _same,

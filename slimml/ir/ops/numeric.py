@@ -256,6 +256,27 @@ class FillMissing(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class WhereMissing(Node):
+    """The second block where the first, of one column, is NaN; elsewhere the first, in every column"""
+
+    def check(self) -> None:
+        require_inputs(self, 2)
+        gaps, block = (x.type for x in self.inputs)
+        require(gaps.width == 1 and gaps.dtype == block.dtype, "WhereMissing reads one column, of the block's dtype")
+        require(block.dtype in ("float64", "float32"), f"WhereMissing takes floats, got {block}")
+
+    def infer(self) -> ValueType:
+        (gaps,), block = self.inputs[0].type.domains, self.inputs[1].type
+        domains = tuple(
+            Domain(low=min(d.low, gaps.low), high=max(d.high, gaps.high), missing=d.missing) for d in block.domains
+        )
+        return ValueType(block.dtype, domains)
+
+    def evaluate(self, gaps: np.ndarray, block: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(gaps), block, gaps)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Guard(Node):
     """The identity on rows that the original accepts; InputError on any other.
 
