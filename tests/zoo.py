@@ -71,7 +71,7 @@ from sklearn.feature_selection import (
     f_regression,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
@@ -1190,6 +1190,7 @@ CENTRES = [
     array("outliers/envelope", make_pipeline(VarianceThreshold(), EllipticEnvelope(random_state=0))),
     array("centroid/priors", NearestCentroid(priors="empirical"), "three"),
     array("kernel-ridge/rbf", KernelRidge(kernel="rbf", gamma=0.1), "two amounts"),
+    array("process/classes", make_pipeline(StandardScaler(), GaussianProcessClassifier(optimizer=None)), "three"),
     array("process/sum", make_pipeline(StandardScaler(), GaussianProcessRegressor(
         1.5 * Matern(nu=1.5) + WhiteKernel(), optimizer=None, normalize_y=True)), "amount"),
     array("impute/neighbours", KNNImputer(n_neighbors=3, weights="distance", add_indicator=True), missing=True),

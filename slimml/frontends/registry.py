@@ -54,6 +54,7 @@ _SKLEARN = (
     "centroids",
     "outliers",
     "kernel_models",
+    "process_classifiers",
     "discriminant",
     "trees",
     "boosting",

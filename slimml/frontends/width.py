@@ -29,6 +29,7 @@ _SHAPES = (
     *(("theta_", -1), ("feature_log_prob_", -1), ("n_values_", 0), ("categories_", 0), ("n_bins_", 0)),
     *(("scores_", 0), ("variances_", 0), ("lambdas_", 0), ("quantiles_", -1), ("cluster_centers_", -1)),
     *(("_fit_X", -1), ("X_train_", -1), ("X_fit_", -1), ("max_abs_", 0), ("shape_fit_", 1)),
+    *(("centroids_", -1), ("means_", -1), ("location_", 0)),
 )
 # Classes in which an attribute of those names means something else, or another one tells it.
 _OF_CLASS: dict[str, Callable[[Record], Any]] = {

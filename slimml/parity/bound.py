@@ -278,6 +278,19 @@ def _expanded(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -
     return own + _distances(node, inputs, incoming, value)
 
 
+@_rule("LatentChance")
+def _latent_chance(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    mean, variance = inputs
+    own = 2 * UNIT * np.abs(node.terms(mean, variance)).sum(axis=1)[:, None]
+    off = [np.zeros(value.shape) if b is None else _data(b) for b in incoming]
+    # It rises with the mean; how the variance turns it is monotone on either side of 0.
+    least = np.maximum(variance - off[1], variance / 2)
+    ends = [node.evaluate(mean + s * off[0], v) for s in (-1, 1) for v in (least, variance + off[1])]
+    moved = np.max([np.abs(e - value) for e in ends], axis=0)
+    unsure = ~(off[1] < variance / 2)
+    return np.where(unsure | np.isnan(moved), np.inf, own + 2 * moved)
+
+
 @_rule("Power")
 def _powered(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     if incoming[0] is None:

@@ -81,6 +81,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Forest": {"trees": TREES},
     "SquaredDistances": {"points": F64},
     "ExpandedDistances": {"points": F64},
+    "LatentChance": {},
     "Power": {"degree": INT},
     "PairSums": {"coef": F64, "counts": I64, "bias": F64},
     "PairVotes": {"classes": INT, "confident": BOOL},

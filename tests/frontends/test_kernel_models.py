@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
@@ -86,6 +86,17 @@ def test_gaussian_processes(kernel):
         hold(fitted(process, X, target), ROWS)
 
 
+@pytest.mark.parametrize("kernel", [None, 1.5 * RBF(0.7) + NOISE, Matern(nu=1.5) * ConstantKernel(3)], ids=str)
+@pytest.mark.parametrize("target", [THREE > 0, np.array(["gold", "iron", "tin"])[THREE]], ids=["two", "three"])
+def test_gaussian_processes_that_classify(kernel, target):
+    hold(fitted(GaussianProcessClassifier(kernel, optimizer=None), X, target), ROWS)
+
+
+def test_gaussian_processes_against_one_another_have_no_probabilities():
+    process = GaussianProcessClassifier(optimizer=None, multi_class="one_vs_one").fit(X, THREE)
+    hold(process, ROWS, missing={"predict_proba"})  # the original has the method, which raises
+
+
 def test_a_row_that_is_a_training_row_has_a_bound_too():
     graph = graph_of(GaussianProcessRegressor(Matern(nu=0.5), optimizer=None, alpha=0.1).fit(X, AMOUNT))
     (limit,) = limits(graph, "predict", X)
@@ -100,11 +111,12 @@ def test_a_row_that_is_a_training_row_has_a_bound_too():
         (GaussianProcessRegressor(RBF() ** 0.5, optimizer=None, alpha=1.0), "power"),
         (GaussianProcessRegressor(PairwiseKernel(metric="chi2"), optimizer=None, alpha=1.0), "chi2"),
         (KernelRidge(kernel="chi2", gamma=1.0), "chi2"),
+        (GaussianProcessClassifier(DotProduct() + NOISE, optimizer=None), "DotProduct"),
     ],
 )
 def test_what_is_not_handled_is_refused_by_name(estimator, named):
     with pytest.raises(UnsupportedEstimatorError, match=named):
-        graph_of(estimator.fit(np.abs(X), AMOUNT))
+        graph_of(estimator.fit(np.abs(X), THREE))
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,7 @@ def gaussian_process_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     weights = est_array(est, "alpha_", ctx)
     if points.shape[1] != block.type.width or weights.ndim not in (1, 2) or len(weights) != len(points):
         raise ctx.unsupported(f"X_train_ {points.shape} and alpha_ {weights.shape} do not fit")
-    found = _process_kernel(est.kernel_, block, points, ctx)
-    if isinstance(found, float):
-        found = Constant(inputs=(block,), value=np.full(len(points), found), origin=ctx.where)
-    mean = _weighted(found, weights, ctx)
+    mean = _weighted(process_kernel(est.kernel_, block, points, ctx), weights, ctx)
     if est.has("_y_train_std"):  # appears in 0.23
         mean = Multiply(inputs=(mean,), value=_per_target(est, "_y_train_std", mean, ctx), origin=ctx.where)
     name = "_y_train_mean" if est.has("_y_train_mean") else "y_train_mean"  # until 0.19
@@ -137,6 +134,30 @@ def _power(block: Node, degree: object, ctx: Lowerer) -> Node:
 
 
 # --------------------------------------------------------------------------------------------------- Gaussian processes
+
+
+def process_kernel(kernel: object, block: Node, points: np.ndarray, ctx: Lowerer) -> Node:
+    """A kernel of a Gaussian process between rows and training rows, (n, training rows)."""
+    found = _process_kernel(kernel, block, points, ctx)
+    if isinstance(found, float):
+        return Constant(inputs=(block,), value=np.full(len(points), found), origin=ctx.where)
+    return found
+
+
+def kernel_diagonal(kernel: object, ctx: Lowerer) -> float:
+    """What the kernel of a row with itself is, where that is the same for every row."""
+    if not isinstance(kernel, Record) or kernel.module != "sklearn.gaussian_process.kernels":
+        raise ctx.unsupported("a kernel that is not scikit-learn's own")
+    if kernel.name in ("Sum", "Product"):
+        one, other = (kernel_diagonal(k, ctx) for k in (kernel.k1, kernel.k2))
+        return one + other if kernel.name == "Sum" else one * other
+    if kernel.name == "Exponentiation":
+        return float(kernel_diagonal(kernel.kernel, ctx) ** float(kernel.exponent))
+    if kernel.name in ("RBF", "Matern", "RationalQuadratic", "ExpSineSquared"):
+        return 1.0
+    if kernel.name not in ("ConstantKernel", "WhiteKernel"):
+        raise ctx.unsupported(f"the kernel {kernel.name} of a process that classifies")
+    return float(kernel.constant_value if kernel.name == "ConstantKernel" else kernel.noise_level)
 
 
 def _process_kernel(kernel: object, block: Node, points: np.ndarray, ctx: Lowerer) -> Kernel:

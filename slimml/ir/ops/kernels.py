@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,9 @@ _BLOCK = 1 << 15
 MAX_DEGREE = 1 << 20
 # A pair of classes has a sum of its own.
 MAX_CLASSES = 4096
+# The error functions that make a logistic one: sklearn/gaussian_process/_gpc.py.
+_SLOPES = np.array([0.41, 0.4, 0.37, 0.44, 0.39])
+_HEIGHTS = np.array([-1854.8214151, 3516.89893646, 221.29346712, 128.12323805, -2010.49422654])
 # Bounds of a pair's probability, and when the coupling stops: constants of libsvm.
 _LEAST, _STEPS, _ENOUGH = 1e-7, 100, 0.005
 
@@ -221,6 +225,34 @@ class PairCoupling(Node):
                 taken[live] += 1
                 p[live] = _improved(q[live], p[live], slope[more], value[more])
         return p, taken, margin
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LatentChance(Node):
+    """The mean of a logistic function of a normal variable, from its mean and its variance, (n, 1) each: (n, 1)
+
+    The logistic function is a sum of five error functions (Williams and Barber, Bayesian Classification with Gaussian
+    Processes, PAMI 20 (1998), appendix A), with scikit-learn's constants.
+    """
+
+    def check(self) -> None:
+        require_inputs(self, 2)
+        both = {x.type.dtype for x in self.inputs}
+        require(both == {"float64"} and {x.type.width for x in self.inputs} == {1}, "LatentChance takes two columns")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,))
+
+    def evaluate(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        return np.asarray(self.terms(mean, variance).sum(axis=1)[:, None] + 0.5 * _HEIGHTS.sum())
+
+    def terms(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """What each error function adds, (n, 5)."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            alpha = 1 / (2 * variance)
+            at = _SLOPES * mean * np.sqrt(alpha / (alpha + _SLOPES**2))
+            erf = np.fromiter(map(math.erf, at.ravel().tolist()), dtype=np.float64, count=at.size).reshape(at.shape)
+            return np.asarray(_HEIGHTS * (np.sqrt(np.pi / alpha) * erf / (2 * np.sqrt(variance * 2 * np.pi))))
 
 
 def power(x: np.ndarray, degree: int) -> np.ndarray:
