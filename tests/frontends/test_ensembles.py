@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from numpy.lib.recfunctions import drop_fields
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -18,7 +19,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -182,14 +183,59 @@ def test_ada_boost_of_older_releases(version, algorithm, target):
     np.testing.assert_allclose(got, raised / raised.sum(axis=1)[:, None], rtol=1e-12, atol=1e-14)
 
 
-def test_depths_of_older_isolation_forests_are_those_of_newer_ones():
-    estimator = IsolationForest(n_estimators=5, max_samples=50, random_state=0).fit(X)
+def _old_isolation(estimator, version, **changed):
     record = read(pickle.dumps(estimator)).root
     for one in record.fields["estimators_"]:
-        nodes = one.tree_.nodes
-        one.tree_.fields["nodes"] = nodes[[n for n in nodes.dtype.names if n != "missing_go_to_left"]]
-        one.fields["_sklearn_version"] = "1.2.2"
-    record.fields["_sklearn_version"] = "1.2.2"
+        one.tree_.fields["nodes"] = drop_fields(one.tree_.nodes, "missing_go_to_left")
+        one.fields["_sklearn_version"] = version
     del record.fields["_decision_path_lengths"], record.fields["_average_path_length_per_tree"]
-    (got,) = graph_answer(lower(record), "score_samples", ROWS)
+    record.fields.update(_sklearn_version=version, **changed)
+    return lower(record)
+
+
+def test_depths_of_older_isolation_forests_are_those_of_newer_ones():
+    estimator = IsolationForest(n_estimators=5, max_samples=50, random_state=0).fit(X)
+    (got,) = graph_answer(_old_isolation(estimator, "1.2.2"), "score_samples", ROWS)
     np.testing.assert_array_equal(got[:, 0], estimator.score_samples(ROWS))
+
+
+@pytest.mark.parametrize("version", ["0.18.2", "0.19.0", "0.20.3"])
+def test_depths_of_isolation_forests_before_0_21(version):
+    """_average_path_length of ensemble/iforest.py: of one sample 1, else with log(n), from 0.19 on log(n - 1)."""
+    estimator = IsolationForest(n_estimators=5, max_samples=50, random_state=0).fit(X)
+
+    def expected(n):
+        n = np.asarray(n, dtype=float)
+        logs = np.log(n) + 0.5772156649 if version == "0.18.2" else np.log(np.where(n > 1, n - 1, 1)) + np.euler_gamma
+        return np.where(n <= 1, 1.0, 2 * logs - 2 * (n - 1) / n)
+
+    depths = []
+    for tree in estimator.estimators_:
+        passed = np.asarray(tree.decision_path(ROWS).sum(axis=1)).ravel() - 1
+        depths.append(passed + expected(tree.tree_.n_node_samples[tree.apply(ROWS)]))
+    scores = 2 ** (-np.mean(depths, axis=0) / expected(50))
+    given = {"threshold_": -0.02} if version < "0.20" else {"offset_": -0.5, "behaviour": "old", "_threshold_": -0.02}
+    graph = _old_isolation(estimator, version, **given)
+    (got,) = graph_answer(graph, "decision_function", ROWS)
+    np.testing.assert_allclose(got[:, 0], 0.5 - scores, rtol=1e-12)
+    (said,) = graph_answer(graph, "predict", ROWS)
+    np.testing.assert_array_equal(said[:, 0], np.where(0.5 - scores < -0.02, -1, 1))
+    assert ("score_samples" in {o.name for o in graph.outputs}) == (version >= "0.20")
+
+
+def test_bags_before_0_20_refuse_gaps_in_columns_that_no_member_reads():
+    bagging = BaggingRegressor(n_estimators=1, max_features=1, random_state=0).fit(X, AMOUNT)
+    rows = ROWS.copy()
+    rows[0, (int(bagging.estimators_features_[0][0]) + 1) % 5] = np.nan
+    assert graph_answer(graph_of(bagging), "predict", rows) is not None
+    record = read(pickle.dumps(bagging)).root
+    for one in (record, *record.fields["estimators_"]):
+        one.fields["_sklearn_version"] = "0.19.2"
+    (tree,) = record.fields["estimators_"]
+    tree.tree_.fields["nodes"] = drop_fields(tree.tree_.nodes, "missing_go_to_left")
+    assert graph_answer(lower(record), "predict", rows) is None
+
+
+def test_sparse_rows_of_an_isolation_forest_are_walked_as_the_original_walks_them():
+    words = np.array(["a", "b", "c", "d"])[np.random.default_rng(1).integers(0, 4, (60, 2))]
+    hold(fitted(make_pipeline(OneHotEncoder(), IsolationForest(n_estimators=5, random_state=0)), words), words)

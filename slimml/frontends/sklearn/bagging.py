@@ -29,6 +29,7 @@ from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Select
 from slimml.ir.ops.heads import ArgMax, Log, LogMean
 from slimml.ir.ops.numeric import Divide, Sum
+from slimml.schema import ZERO
 
 
 @lowers(*moved("sklearn.ensemble._bagging", "BaggingClassifier"))
@@ -88,6 +89,7 @@ def _forest(
     """The sum of the leaves of all trees, in their order; `places`: which of the outputs each tree's values are."""
     for own in columns:
         check_columns(own, width_of(x), ctx)
+    x = _checked(x, ctx)
     # What no tree reads may hold anything.
     used = np.unique(np.concatenate(columns))
     block, place = guarded(x, used, accepts_missing(fitted[0], x, ctx), ctx)
@@ -100,6 +102,11 @@ def _forest(
 
     raw = trees_of(fitted, [place[own] for own in columns], values, block.type.width, ctx)
     return ranked_forest(block, raw, base=np.zeros(width), origin=ctx.where)
+
+
+def _checked(x: Source, ctx: Lowerer) -> Source:
+    """The rows, of which the ensemble itself refuses what is not finite before 0.20."""
+    return ctx.floats(x, finite="all", csr=True, sparse=ZERO, narrow=True) if ctx.version < (0, 20) else x
 
 
 def _known(tree: Record, count: int, ctx: Lowerer) -> np.ndarray:
@@ -115,9 +122,7 @@ def _positions(own: np.ndarray, count: int, ctx: Lowerer) -> np.ndarray:
 
 
 def _members(fitted: list[Any], columns: list[np.ndarray], x: Source, ctx: Lowerer) -> list[Model]:
-    if ctx.version < (0, 20):
-        x = ctx.floats(x, finite="all", csr=True, narrow=True)
-    models = []
+    x, models = _checked(x, ctx), []
     for i, (one, own) in enumerate(zip(fitted, columns, strict=True)):
         check_columns(own, width_of(x), ctx)
         models.append(member(one, select(x, own, ctx), f"estimators_[{i}]", ctx))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
@@ -64,9 +66,9 @@ def _scores(est: Record, fitted: list[Record], x: Source, ctx: Lowerer) -> Node:
     count = float(len(fitted))
     if ctx.version >= (0, 21):
         expected = len(fitted) * _average_path_length(np.array([_samples(est, ctx)]), ctx)
-        if expected[0] == 0.0 and ctx.version < (1, 3):
+        if expected[0] == 0.0 and ctx.version < (1, 1):
             raise ctx.unsupported("trees of one sample, which the original of this release divides by zero for")
-        # From 1.3 on the quotient is 1 there.
+        # Of later ones the quotient is 1 there.
         share: Node = Constant(inputs=(depths,), value=np.ones(1), origin=ctx.where)
         if expected[0] != 0.0:
             share = Divide(inputs=(depths,), value=expected, origin=ctx.where)
@@ -85,27 +87,29 @@ def _depths(est: Record, fitted: list[Record], x: Source, ctx: Lowerer) -> Node:
         columns = [np.arange(width)] * len(fitted)
     leaf = {id(tree): _leaf_depths(est, tree, i, ctx) for i, tree in enumerate(fitted)}
     raw = trees_of(fitted, columns, lambda tree, leaves: _as_column(leaf[id(tree)], leaves, ctx), width, ctx)
-    total = ranked_forest(_block(x, raw, ctx), raw, base=np.zeros(1), origin=ctx.where)
+    block, raw = _block(x, raw, ctx)
+    total = ranked_forest(block, raw, base=np.zeros(1), origin=ctx.where)
     # From 1.3 on the file has the depths of leaves; before, each prediction computes them.
     return total if ctx.version >= (1, 3) else Inexact(inputs=(total,), reach=largest_sums(raw), origin=ctx.where)
 
 
-def _block(x: Source, raw: RawTrees, ctx: Lowerer) -> Node:
+def _block(x: Source, raw: RawTrees, ctx: Lowerer) -> tuple[Node, RawTrees]:
     """The rows as the trees read them. (From 1.6 on they are handed everything, infinities too.)"""
     if ctx.version < (1, 6):
-        return ctx.float32(x, finite="all")
-    # Of sparse rows trees ask no questions about NaN, which then goes right: such rows are refused.
+        return ctx.float32(x, finite="all"), raw
+    # Of sparse rows trees ask no questions about NaN, which then goes right.
+    if isinstance(x, Node) and x.type.layout == "csr":
+        raw = replace(raw, missing_left=np.zeros_like(raw.missing_left))
     sparse = REFUSED if raw.missing_left.any() else ZERO
-    return Cast(inputs=(ctx.floats(x, sparse=sparse),), dtype="float32", origin=ctx.where)
+    return Cast(inputs=(ctx.floats(x, sparse=sparse),), dtype="float32", origin=ctx.where), raw
 
 
 def _leaf_depths(est: Record, tree: Record, at: int, ctx: Lowerer) -> np.ndarray:
     """What a row gets for each node that it may end at: its depth, and the depth that its samples would have made."""
     nodes = tree.tree_.nodes
     if est.has("_decision_path_lengths"):  # from 1.3 on
-        lengths = [
-            np.asarray(est.get(name)[at]) for name in ("_decision_path_lengths", "_average_path_length_per_tree")
-        ]
+        kept = [getattr(est, name) for name in ("_decision_path_lengths", "_average_path_length_per_tree")]
+        lengths = [np.asarray(k[at] if at < len(k) else 0) for k in kept]
         if any(a.shape != (len(nodes),) for a in lengths):
             raise ctx.unsupported("depths that do not fit their tree")
         return np.asarray(lengths[0] + lengths[1] - 1.0)
@@ -134,11 +138,11 @@ def _path_lengths(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _average_path_length(samples: np.ndarray, ctx: Lowerer) -> np.ndarray:
-    """_average_path_length of ensemble/_iforest.py, as it was before 0.20, in 0.20, and from 0.21 on."""
+    """_average_path_length of ensemble/_iforest.py, as it was before 0.19, before 0.21, and from then on."""
     samples = samples.astype(np.float64)
     few = samples <= 2.0 if ctx.version >= (0, 21) else samples <= 1.0
     many = np.where(few, 3.0, samples)
-    logs = np.log(many) + 0.5772156649 if ctx.version < (0, 20) else np.log(many - 1.0) + np.euler_gamma
+    logs = np.log(many) + 0.5772156649 if ctx.version < (0, 19) else np.log(many - 1.0) + np.euler_gamma
     average = 2.0 * logs - 2.0 * (many - 1.0) / many
     least = (samples == 2.0).astype(np.float64) if ctx.version >= (0, 21) else np.ones(len(samples))
     return np.where(few, least, average)
