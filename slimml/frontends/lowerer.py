@@ -138,6 +138,17 @@ class Lowerer:
         """The error that refuses an option or a state of the step at hand."""
         return UnsupportedEstimatorError(what, where=self.where, hint=WAYS_OUT)
 
+    def check_release(self, older: bool, first: tuple[int, int], what: str) -> None:
+        """Refuse state that the file's release did not write: `older` state is of the releases before `first`."""
+        if self.version > (0, 0) and older != (self.version < first):
+            side = "before" if older else "from"
+            said = f"{what}, of releases {side} {first[0]}.{first[1]}{'' if older else ' on'}"
+            raise UnsupportedEstimatorError(
+                f"{said}, in a file of release {self.version[0]}.{self.version[1]}",
+                where=self.where,
+                hint="The file contradicts itself: fit and save the pipeline again.",
+            )
+
     def check_width(self, est: Record, x: Source) -> None:
         """Refuse a step whose n_features_in_ is not what comes in: the file contradicts itself."""
         width = x.width if isinstance(x, Frame) else x.type.width

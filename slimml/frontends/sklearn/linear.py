@@ -34,8 +34,7 @@ from slimml.schema import ZERO
 def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """One product of the row and `coef_`, plus `intercept_`, however they were fitted."""
     value = linear(est, x, ctx)
-    form = "vector" if est_array(est, "coef_", ctx).ndim == 1 else "matrix"
-    return Model((Output("predict", (value,), form),))
+    return regressor(value, ctx, flat=est_array(est, "coef_", ctx).ndim == 1)
 
 
 @lowers(
@@ -44,7 +43,7 @@ def linear_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 )
 def sgd_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """One product of the row and `coef_`, plus `intercept_`."""
-    return Model((Output("predict", (linear(est, x, ctx),), "vector"),))
+    return regressor(linear(est, x, ctx), ctx)
 
 
 @lowers(*moved("sklearn.linear_model._ransac", "RANSACRegressor"))
@@ -84,6 +83,12 @@ def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
             f"coef_ {weights.shape} and intercept_ {bias.shape} do not fit {block.type.width} columns"
         )
     return product(block, weights, np.broadcast_to(bias, (len(weights),)).copy(), ctx)
+
+
+def regressor(value: Node, ctx: Lowerer, *, flat: bool = True) -> Model:
+    """The outputs of scikit-learn's regressors: predict, which before 0.19 had the name decision_function too."""
+    names = ("predict", "decision_function") if (0, 0) < ctx.version < (0, 19) else ("predict",)
+    return Model(tuple(Output(name, (value,), "vector" if flat else "matrix") for name in names))
 
 
 def classifier(

@@ -36,7 +36,9 @@ def voting_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         mean = _average(shares, weights, ctx)
         choice = ArgMax(inputs=(as_type("float64", mean, ctx),), origin=ctx.where)
         outputs = [_choice(choice, classes), Output("predict_proba", (mean,), "matrix")]
-        return Model((*outputs, _side_by_side(shares, flat=bool(est.flatten_transform), ctx=ctx)), (classes,))
+        return Model(
+            (*outputs, _side_by_side(shares, flat=bool(est.get("flatten_transform", False)), ctx=ctx)), (classes,)
+        )
     if est.voting != "hard":
         raise ctx.unsupported(f"voting={est.voting!r:.60} is not handled")
     chosen = [encoded(answer(m, "predict", ctx), ctx) for m in members]

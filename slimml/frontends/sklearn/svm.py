@@ -11,7 +11,7 @@ import numpy as np
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers
 from slimml.frontends.sklearn.fields import dense_matrix, est_array, labels, vector
-from slimml.frontends.sklearn.linear import classifier, linear
+from slimml.frontends.sklearn.linear import classifier, linear, regressor
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
@@ -68,7 +68,7 @@ def svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         "sklearn.svm._classes.NuSVR", "sklearn.svm.classes.NuSVR")  # fmt: skip
 def svr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every kernel by name; a kernel function is refused."""
-    return Model((Output("predict", (_sum(est, x, ctx),), "vector"),))
+    return regressor(_sum(est, x, ctx), ctx)
 
 
 @lowers("sklearn.svm._classes.OneClassSVM", "sklearn.svm.classes.OneClassSVM")

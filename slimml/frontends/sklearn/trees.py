@@ -139,9 +139,10 @@ def _tree(est: Any, width: int, ctx: Lowerer) -> Record:
 def _learned_missing(nodes: list[np.ndarray], ctx: Lowerer) -> bool:
     """Whether nodes say where missing values go: those of 1.3 and later do."""
     has = {"missing_go_to_left" in (n.dtype.names or ()) for n in nodes}
-    if len(has) > 1 or (ctx.version > (0, 0) and has != {ctx.version >= (1, 3)}):
-        said, found = (f"{ctx.version[0]}.{ctx.version[1]}", "missing_go_to_left" if True in has else "none such")
-        raise ctx.unsupported(f"trees of release {said} have nodes with {found}; 1.3 was the first to write the field")
+    for found in has:
+        ctx.check_release(not found, (1, 3), f"tree nodes with{'' if found else 'out'} missing_go_to_left")
+    if len(has) > 1:
+        raise ctx.unsupported("trees of several releases in one ensemble")
     return True in has
 
 
@@ -180,8 +181,8 @@ def _are_counts(tree: Record, values: np.ndarray, ctx: Lowerer) -> bool:
     before = ctx.version < (1, 4) if ctx.version > (0, 0) else to_weight < to_one
     # (Boosting gives weights of 1 in all, where counts are fractions.)
     if (to_weight if before else to_one) > _ROUNDED * max(1.0, abs(weight)):
-        said, found = f"{ctx.version[0]}.{ctx.version[1]}", "fractions" if before else "counts"
-        raise ctx.unsupported(f"trees of release {said} hold {found} of classes; 1.4 went from counts to fractions")
+        found = "fractions" if before else "counts"
+        ctx.check_release(not before, (1, 4), f"trees whose values are {found} of classes")
     return before
 
 
