@@ -4,21 +4,11 @@ What gains its answer leaves the table: delete the release, or the line. (Blank 
 """
 
 NOT_YET: dict[str, str] = {
-    "elasticnet": "0.18.2-py27",
-    "gbc": "0.18.2-py27 0.20.3",
-    "gbc3": "0.18.2-py27 0.20.3",
-    "gbr": "0.18.2-py27 0.20.3",
     "hgbc": "0.22.2.post1",
     "hgbr": "0.22.2.post1",
     "housing_kbins_et": "s024 s102",
     "imputer": "0.18.2-py27 0.20.3",
     "kbinsdiscretizer": "0.20.3 0.22.2.post1 0.24.2",
-    "lasso": "0.18.2-py27",
-    "linreg": "0.18.2-py27",
     "ohe": "0.18.2-py27",
-    "pipe_ct_imp_gb": "0.20.3",
     "rfe": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
-    "ridge": "0.18.2-py27",
-    "svr": "0.18.2-py27",
-    "voting": "0.18.2-py27",
 }
