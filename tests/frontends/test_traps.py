@@ -134,6 +134,11 @@ def test_forest_casts_float64_rows_to_float32_before_it_compares(kind):
     agree(estimator, at_thresholds(sklearn_trees(estimator.estimators_)))
 
 
+def test_one_class_is_the_answer_of_histogram_boosting():
+    estimator = fit(HistGradientBoostingClassifier(max_iter=3), target=np.full(len(X), 4))
+    assert agree(estimator, X).classes[0].tolist() == [4]
+
+
 def test_value_equal_to_a_threshold_goes_left():
     estimator = fit(DecisionTreeRegressor(random_state=0), target=SIGNAL)
     agree(estimator, at_thresholds(sklearn_trees([estimator])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,9 @@ def hist_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         choice: Node = ArgMax(inputs=(total,), origin=ctx.where)
         return classifier(classes, total, choice, Softmax(inputs=(total,), origin=ctx.where), log=False)
     choice = IsPositive(inputs=(total,), origin=ctx.where)
+    if len(classes) == 1:  # one class is the negative of two, of which its baseline leaves no doubt
+        model = classifier(np.tile(classes, 2), total, choice, logistic(total, ctx), log=False)
+        return replace(model, classes=(classes,))
     return classifier(classes, total, choice, logistic(total, ctx), log=False)
 
 
