@@ -36,6 +36,7 @@ _SKLEARN = (
     "skewed",
     "polynomial",
     "encode",
+    "encode_integers",
     "bin",
     "select",
     "text",

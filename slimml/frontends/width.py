@@ -39,6 +39,7 @@ _OF_CLASS: dict[str, Callable[[Record], Any]] = {
     "RFECV": lambda est: _extent(est.get("support_"), 0),
     "MLPClassifier": lambda est: _extent(_first(est.get("coefs_")), 0),
     "MLPRegressor": lambda est: _extent(_first(est.get("coefs_")), 0),
+    "OneHotEncoder": lambda est: _of_one_hot(est),
     "IsotonicRegression": lambda est: 1,
     "LabelEncoder": lambda est: 1,
     "LabelBinarizer": lambda est: 1,
@@ -179,6 +180,15 @@ def _keeps_width(step: Record) -> bool:
 
 def _of_tree(tree: Any) -> Any:
     return tree.args[0] if isinstance(tree, Record) and tree.args else None
+
+
+def _of_one_hot(est: Record) -> int | None:
+    """Before 0.22 it may encode a choice of the columns, which only a mask tells the number of."""
+    chosen = est.get("_categorical_features", est.get("categorical_features"))
+    if chosen is None or isinstance(chosen, str):
+        return _extent(est.get("categories_", est.get("n_values_")), 0)
+    mask = np.asarray(chosen)
+    return mask.size if mask.dtype.kind == "b" else None
 
 
 def _extent_of_choices(est: Record) -> int | None:

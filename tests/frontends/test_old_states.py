@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.lib.recfunctions import drop_fields
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.preprocessing import KBinsDiscretizer
 from sklearn.tree import DecisionTreeClassifier
 
 from slimml.errors import UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.limits import DEFAULT
 from slimml.ingest.read import read
-from slimml.ingest.record import Record
+from slimml.ingest.record import Record, Symbol
 from slimml.ingest.walk import survey
 from tests.hostile import graph_answer
 
@@ -93,3 +94,109 @@ def test_a_tie_that_division_makes_does_not_change_what_a_tree_chooses():
     (labels,) = graph_answer(lower(root), "predict", X)
     (shares,) = graph_answer(lower(root), "predict_proba", X)
     assert (labels == 1).all() and (shares[:, 0] == shares[:, 1]).all()
+
+
+# ------------------------------------------------------------------------------------------------------------ boosting
+
+
+def boosting(release: str, loss: str = "sklearn._loss.loss.HalfBinomialLoss") -> Record:
+    """Boosting whose two classes are as likely for every row, as written in `release` with that loss."""
+    root = as_of(release, GradientBoostingClassifier(n_estimators=1).fit(X, np.arange(60) % 2))
+    module, _, name = loss.rpartition(".")
+    root.fields["_loss"] = Record(module, name)
+    root.fields["learning_rate"] = 0.0
+    return root if release > "1.3" else with_old_nodes(root)
+
+
+@pytest.mark.parametrize(
+    ("release", "loss", "chosen"),
+    [("1.8.0", "sklearn._loss.loss.HalfBinomialLoss", 1), ("1.2.2", "sklearn.ensemble._gb_losses.BinomialDeviance", 0)],
+)
+def test_deviances_chose_the_first_of_two_equal_classes(release: str, loss: str, chosen: int):
+    (labels,) = graph_answer(lower(boosting(release, loss)), "predict", X)
+    assert (labels == chosen).all()
+
+
+def test_losses_and_first_estimators_of_another_release_are_refused():
+    with pytest.raises(UnsupportedEstimatorError, match="BinomialDeviance, of releases before 1.4, in a file of"):
+        lower(boosting("1.8.0", "sklearn.ensemble._gb_losses.BinomialDeviance"))
+    with pytest.raises(UnsupportedEstimatorError, match="HalfBinomialLoss, of releases from 1.4 on"):
+        lower(boosting("1.2.2"))
+    with pytest.raises(UnsupportedEstimatorError, match="DummyClassifier, of releases from 0.21 on"):
+        lower(boosting("0.20.3", "sklearn.ensemble.gradient_boosting.BinomialDeviance"))
+    root = boosting("1.8.0")
+    root.fields["init_"] = Record("sklearn.ensemble.gradient_boosting", "LogOddsEstimator", fields={"prior": 0.0})
+    with pytest.raises(UnsupportedEstimatorError, match="LogOddsEstimator, of releases before 0.21"):
+        lower(root)
+
+
+def test_nodes_of_boosting_by_histograms_are_those_of_their_release():
+    root = as_of("1.8.0", HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=5).fit(X, X[:, 0]))
+    (predictor,) = [r for r in survey(root, DEFAULT) if r.name == "TreePredictor"]
+    predictor.fields["nodes"] = drop_fields(predictor.nodes, ["is_categorical", "bitset_idx"])
+    with pytest.raises(UnsupportedEstimatorError, match="without is_categorical, of releases before 0.24"):
+        lower(root)
+
+
+# ------------------------------------------------------------------------------------------------------ preprocessing
+
+
+@pytest.mark.parametrize("encode", ["ordinal", "onehot-dense"])
+def test_values_close_to_an_edge_fell_beyond_it_before_1_1(encode: str):
+    bins = KBinsDiscretizer(4, encode=encode, quantile_method="averaged_inverted_cdf").fit(X)
+    root = as_of("1.0.2", bins)
+    root.fields.pop("subsample")
+    edges = bins.bin_edges_
+    near = np.array([[e[k] * f for e in edges] for k in range(5) for f in (1, 1 - 1e-5, 1 + 1e-5, 1 - 2e-5, 1 + 2e-5)])
+    rows = np.vstack(
+        [near, np.nextafter(near, -9), np.nextafter(near, 9), X, np.zeros((1, 4)), -1e-8 * np.ones((1, 4))]
+    )
+    moved = rows + (1e-8 + 1e-5 * np.abs(rows))
+    codes = np.stack([np.clip(np.digitize(m, e[1:]), 0, 3) for m, e in zip(moved.T, edges, strict=True)], axis=1)
+    said = codes if encode == "ordinal" else np.eye(4)[codes].reshape(len(rows), -1)
+    np.testing.assert_array_equal(graph_answer(lower(root), "transform", rows)[0], said)
+    with pytest.raises(UnsupportedEstimatorError, match="without subsample, of releases before 1.1"):
+        root.fields["_sklearn_version"] = "1.8.0"
+        lower(root)
+
+
+def old_encoder(**fields: Any) -> Record:
+    """What 0.18 fitted to the values 0, 2, 3 and 1, 2 of two columns."""
+    known: dict[str, Any] = {"n_values": "auto", "n_values_": np.array([4, 3]), "feature_indices_": np.array([0, 4, 7])}
+    known |= {"active_features_": np.array([0, 2, 3, 5, 6]), "categorical_features": "all", "sparse": False}
+    known |= {"handle_unknown": "error", "dtype": Symbol("numpy", "float64"), "_sklearn_version": "0.18.2"}
+    return Record("sklearn.preprocessing.data", "OneHotEncoder", fields=known | fields)
+
+
+def test_integers_were_encoded_by_their_value_before_0_20():
+    graph = lower(old_encoder())
+    rows = np.array([[0.0, 1.0], [2.9, 2.0], [3.0, 0.0], [1.0, 1.5], [-0.5, 2.0]])
+    said = [[1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [1, 0, 0, 0, 1]]
+    np.testing.assert_array_equal(graph_answer(graph, "transform", rows)[0], said)
+    for refused in ([4.0, 1.0], [0.0, -1.0], [0.0, 3.0], [np.nan, 1.0]):
+        assert graph_answer(graph, "transform", np.array([refused])) is None
+    ignoring = lower(old_encoder(handle_unknown="ignore"))
+    np.testing.assert_array_equal(graph_answer(ignoring, "transform", np.array([[4.0, 1e18]]))[0], np.zeros((1, 5)))
+
+
+def test_an_encoder_of_some_columns_puts_them_first():
+    root = old_encoder(categorical_features=np.array([False, True, False, True]))
+    said = graph_answer(lower(root), "transform", np.array([[7.5, 2.0, -3.0, 1.0]]))
+    np.testing.assert_array_equal(said[0], [[0, 1, 0, 1, 0, 7.5, -3.0]])
+    with pytest.raises(UnsupportedEstimatorError, match="--data"):
+        lower(old_encoder(categorical_features=np.array([1, 3])))
+
+
+def test_the_old_imputer_drops_columns_without_a_value():
+    fields: dict[str, Any] = {
+        "missing_values": 0,
+        "strategy": "mean",
+        "axis": 0,
+        "statistics_": np.array([1.5, np.nan, 2.0]),
+    }
+    root = Record("sklearn.preprocessing.imputation", "Imputer", fields=fields | {"_sklearn_version": "0.20.3"})
+    rows = np.array([[0.0, 5.0, 0.0], [np.inf, 0.0, np.nan]])
+    np.testing.assert_array_equal(graph_answer(lower(root), "transform", rows)[0], [[1.5, 2.0], [np.inf, np.nan]])
+    root.fields["axis"] = 1
+    with pytest.raises(UnsupportedEstimatorError, match="axis=1"):
+        lower(root)

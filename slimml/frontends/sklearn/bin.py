@@ -9,15 +9,16 @@ from slimml.frontends.registry import lowers, moved
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import OneHot, Recode
-from slimml.ir.ops.numeric import Binarize
+from slimml.ir.ops.functions import Apply
+from slimml.ir.ops.numeric import Add, Binarize, Guard, Multiply, Sum
 from slimml.ir.ops.ranks import Rank
 
 
 @lowers("sklearn.preprocessing._discretization.KBinsDiscretizer")
 def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every encoding and strategy, as the fitted edges say."""
-    if ctx.version < (1, 1):  # before, a value near an edge fell into the bin beyond it
-        raise ctx.unsupported("KBinsDiscretizer of a release before 1.1 is not handled")
+    nudged = not est.has("subsample")  # a parameter since 1.1, as is the exact comparison with an edge
+    ctx.check_release(nudged, (1, 1), f"{est.name} with{'out' if nudged else ''} subsample")
     if est.get("dtype") is not None:
         raise ctx.unsupported("KBinsDiscretizer with a dtype of its own is not handled")
     ctx.check_width(est, x)
@@ -28,7 +29,7 @@ def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     inner = [e[1:-1] for e in edges]
     if any(np.isnan(e).any() or (np.diff(e) < 0).any() for e in inner):
         raise ctx.unsupported("bin_edges_ do not rise")
-    raw, bins = _placed(inner, block, ctx)
+    raw, bins = _placed(inner, _nudged(block, ctx) if nudged else block, ctx)
     flat, sizes = np.concatenate(bins) if bins else np.zeros(0), np.array([len(e) - 1 for e in edges], dtype=np.int64)
     offsets = np.cumsum([0, *(len(b) for b in bins)]).astype(np.int64)
     if est.encode == "ordinal":
@@ -58,6 +59,18 @@ def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if block.type.layout == "csr" and not threshold >= 0:
         raise ctx.unsupported(f"threshold={threshold} on a sparse block is not handled")
     return Binarize(inputs=(block,), threshold=threshold, origin=ctx.where)
+
+
+def _nudged(block: Node, ctx: Lowerer) -> Node:
+    """x + (1e-8 + 1e-5 * |x|): before 1.1 a value close to an edge fell into the bin beyond it."""
+    width = block.type.width
+    size = Apply(inputs=(block,), function="absolute", origin=ctx.where)
+    relative = Multiply(inputs=(size,), value=np.full(width, 1.0e-5), origin=ctx.where)
+    nudge = Add(inputs=(relative,), value=np.full(width, 1.0e-8), origin=ctx.where)
+    total = Sum(inputs=(block, nudge), origin=ctx.where)
+    # What was not missing is not missing now, which a sum does not say of itself.
+    end, never = np.full(width, np.inf), np.zeros(width, dtype=bool)
+    return Guard(inputs=(total,), low=-end, high=end, missing=never, origin=ctx.where)
 
 
 def _placed(inner: list[np.ndarray], block: Node, ctx: Lowerer) -> tuple[Node, list[np.ndarray]]:

@@ -9,6 +9,7 @@ import numpy as np
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
 from slimml.frontends.registry import lowers
+from slimml.frontends.sklearn.encode_integers import encoded_integers
 from slimml.frontends.sklearn.fields import dtype_name, scalars
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
@@ -22,6 +23,8 @@ _DTYPES = ("float64", "float32", "int64", "int32", "bool")
 @lowers("sklearn.preprocessing._encoders.OneHotEncoder")
 def one_hot_encoder(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every policy for unknown, missing, infrequent and dropped categories, sparse and dense."""
+    if est.get("_legacy_mode", False):  # 0.20 and 0.21
+        return encoded_integers(est, x, "_", ctx)
     tables = _tables(est, x, ctx)
     unknown = est.handle_unknown
     if unknown not in ("error", "ignore", "infrequent_if_exist", "warn"):

@@ -71,7 +71,7 @@ def _preprocessed(est: Record, x: Source, ctx: Lowerer) -> Node:
     before = est.get("_preprocessor")
     if before is None:
         ctx.check_width(est, x)
-        return ctx.floats(x)
+        return ctx.floats(x, finite="all" if (0, 0) < ctx.version < (0, 22) else "any")
     blocks = []
     resolved = before.get("_transformer_to_input_indices") or {}
     for name, step, *_ in steps_of(before, "transformers_", ctx):
@@ -95,7 +95,7 @@ def _selected(x: Source, index: list[int], ctx: Lowerer) -> Source:
 
 def _categories(est: Record, block: ValueType, ctx: Lowerer) -> dict[int, RankedColumn]:
     """The columns that are split as categories, and which codes training saw (make_known_categories_bitsets)."""
-    mapper = est._bin_mapper
+    mapper = est.get("bin_mapper_") or est._bin_mapper  # renamed in 0.24
     mask = mapper.get("is_categorical_")
     if mask is None:
         return {}
@@ -122,24 +122,30 @@ def _raw_trees(trees: list[Any], categories: dict[int, RankedColumn], ctx: Lower
     def joined(name: str, dtype: type) -> np.ndarray:
         return np.concatenate([n[name] for n in nodes]).astype(dtype)
 
+    has = set(nodes[0].dtype.names or ())
+    misses, splits_sets = "missing_go_to_left" in has, "is_categorical" in has
+    ctx.check_release(not misses, (0, 22), f"boosting nodes with{'' if misses else 'out'} missing_go_to_left")
+    ctx.check_release(not splits_sets, (0, 24), f"boosting nodes with{'' if splits_sets else 'out'} is_categorical")
     leaf = joined("is_leaf", bool)
     shift = np.repeat(roots, sizes)
-    in_set = joined("is_categorical", bool) & ~leaf
+    nowhere = np.zeros(len(leaf), dtype=bool)
+    in_set = joined("is_categorical", bool) & ~leaf if splits_sets else nowhere
     feature = np.where(leaf, -1, joined("feature_idx", np.int64))
     known = np.isin(feature, list(categories))
     if (in_set != known).any():
         raise ctx.unsupported("a split is categorical on a column that is not, or the other way round")
-    sets = [np.asarray(t.raw_left_cat_bitsets, dtype=np.uint32).reshape(-1, 8) for t in trees]
+    none = np.zeros((0, 8), dtype=np.uint32)
+    sets = [np.asarray(t.get("raw_left_cat_bitsets", none), dtype=np.uint32).reshape(-1, 8) for t in trees]
     first = np.repeat(np.cumsum([0] + [len(s) for s in sets])[:-1], sizes)
     return RawTrees(
         feature=feature,
-        threshold=joined("num_threshold", np.float64),
+        threshold=joined("num_threshold" if splits_sets else "threshold", np.float64),
         left=np.where(leaf, -1, joined("left", np.int64) + shift),
         right=np.where(leaf, -1, joined("right", np.int64) + shift),
-        missing_left=joined("missing_go_to_left", bool),
+        missing_left=joined("missing_go_to_left", bool) if misses else nowhere,
         values=joined("value", np.float64)[:, None],
         roots=roots,
         in_set=in_set,
-        set_row=joined("bitset_idx", np.int64) + first,
+        set_row=joined("bitset_idx", np.int64) + first if splits_sets else None,
         sets=np.concatenate(sets) if in_set.any() else no_sets(),
     )

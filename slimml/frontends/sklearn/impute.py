@@ -9,7 +9,7 @@ import numpy as np
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
 from slimml.frontends.registry import lowers
-from slimml.frontends.sklearn.fields import is_missing_symbol, scalars
+from slimml.frontends.sklearn.fields import is_missing_symbol, scalars, vector
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
@@ -85,6 +85,21 @@ def _features(est: Record, width: int, ctx: Lowerer) -> np.ndarray:
     if len(features) and not (0 <= features.min() and features.max() < width):
         raise ctx.unsupported("features_ points outside of the input")
     return features.astype(np.int64)
+
+
+@lowers("sklearn.preprocessing.imputation.Imputer")
+def imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """The SimpleImputer of numbers of releases before 0.22; along rows (axis=1), and on sparse rows, it is refused."""
+    if est.axis != 0:
+        raise ctx.unsupported(f"Imputer with axis={est.axis!r:.20} is not handled")
+    if isinstance(x, Node) and x.type.layout == "csr":
+        raise ctx.unsupported("Imputer on sparse rows is not handled")
+    sentinel, block = sentinel_of(est, ctx), ctx.floats(x)
+    fill = vector(est, "statistics_", ctx, width=block.type.width)
+    kept = np.flatnonzero(~np.isnan(fill))
+    if len(kept) < len(fill):
+        block = Select(inputs=(block,), index=kept, origin=ctx.where)
+    return FillMissing(inputs=(block,), sentinel=sentinel, fill=tuple(fill[kept].tolist()), origin=ctx.where)
 
 
 def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: object, ctx: Lowerer) -> Node:
