@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slimml.artifact.codecs import Stored
+from slimml.artifact.kept import Kept
 from slimml.artifact.manifest import Manifest
 from slimml.artifact.write import Written, write_artifact
 from slimml.backends.base import Backend, Payload
 from slimml.ir.graph import Graph
 from slimml.options import ShrinkOptions
 from slimml.plan.encode import encode, label_tables
-from slimml.runtime import golden, load
+from slimml.runtime import golden, load_compiled
 from slimml.runtime.engines import FLOAT32
 from slimml.runtime.labels import write_labels
 from slimml.runtime.predictor import Model
@@ -34,6 +35,7 @@ class Candidate:
     written: Written
     model: Model
     golden_rows: list[dict[str, Any]]
+    kept: tuple[Kept, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -43,8 +45,8 @@ class Candidate:
     def sealed(self, exactness: str, evidence: dict[str, Any]) -> Candidate:
         """The same model with its evidence and golden answers in the header: the bytes that ship, opened again."""
         answers = golden.record(self.model, self.golden_rows)
-        written = _written(self.payload, self.sections, self.provenance, exactness, evidence, answers)
-        return Candidate(self.payload, self.sections, self.provenance, written, load(written.data), self.golden_rows)
+        written = _written(self.payload, self.sections, self.provenance, exactness, evidence, answers, self.kept)
+        return replace(self, written=written, model=load_compiled(written.data))
 
 
 def refusal(backend: Backend, graph: Graph, *, asked: bool) -> str | None:
@@ -70,16 +72,20 @@ def build(
     options: ShrinkOptions,
     provenance: Mapping[str, Any],
     golden_rows: Sequence[dict[str, Any]],
+    kept: tuple[Kept, ...] = (),
 ) -> Candidate:
-    """Compile, write and reopen. Raises MissingDependencyError where the engine's library is not installed."""
+    """Compile, write and reopen. Raises MissingDependencyError where the engine's library is not installed.
+
+    `kept`: the steps around the graph that stay Python, for the header.
+    """
     payload = backend.compile(graph, options)
     raw: dict[str, bytes] = {**encode(payload.graph), **payload.sections}
     if graph.float32 is not None:
         raw |= {name + FLOAT32: data for name, data in encode(graph.float32).items()}
     sections = {name: Stored.of(data, _CODEC) for name, data in raw.items()}
     # Until it has been compared, it may claim nothing.
-    written = _written(payload, sections, provenance, "approximate", {}, None)
-    return Candidate(payload, sections, provenance, written, load(written.data), list(golden_rows))
+    written = _written(payload, sections, provenance, "approximate", {}, None, kept)
+    return Candidate(payload, sections, provenance, written, load_compiled(written.data), list(golden_rows), kept)
 
 
 def _written(
@@ -89,6 +95,7 @@ def _written(
     exactness: str,
     evidence: dict[str, Any],
     answers: Any,
+    kept: tuple[Kept, ...],
 ) -> Written:
     graph = payload.graph
     manifest = Manifest(
@@ -100,5 +107,6 @@ def _written(
         provenance=dict(provenance),
         evidence=evidence,
         golden=answers,
+        kept=kept,
     )
     return write_artifact(None, manifest, sections)

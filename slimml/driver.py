@@ -11,16 +11,19 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from slimml.artifact.files import check_writable, write_whole
+from slimml.artifact.kept import Kept
 from slimml.backends import BACKENDS
 from slimml.backends.base import Backend
 from slimml.candidates import Candidate, build, refusal
 from slimml.choice import CandidateReport, choose
+from slimml.ends import asked_whole, ends
 from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
 from slimml.exported.writers import FileWriter, fair, writer_for
 from slimml.ingest.read import Ingested
 from slimml.intake import apart, check_python, content_of, described, graphs, ingest, reference, summary
 from slimml.ir.graph import Graph
 from slimml.ir.text import fingerprint
+from slimml.keeping import keep_steps
 from slimml.measure.footprint import footprint
 from slimml.measure.latency import measure_all
 from slimml.measure.report import Timing
@@ -32,7 +35,7 @@ from slimml.parity.rows import RawRows
 from slimml.parity.seams import Checker
 from slimml.passes.runner import PassReport
 from slimml.result import ReferenceReport, ShrinkResult, VerifyResult
-from slimml.runtime import golden, load
+from slimml.runtime import golden, load_compiled
 from slimml.sample import read_sample
 
 Progress = Callable[[str, float | None], None]
@@ -54,6 +57,7 @@ def shrink(
     expected: Any = None,
     reference_python: str | None = None,
     trust: bool = False,
+    keep: Mapping[str, str] | None = None,
     report: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> ShrinkResult:
@@ -66,6 +70,7 @@ def shrink(
     `select`    path of the model in a file that holds several
     `expected`  a path or frame of the original's answers to `data`; `reference_python`: the Python that can run it
     `trust`     run the original although the file names what slimml does not know
+    `keep`      path of a step -> "module:function": it stays Python, named in the artifact and registered at load
     `report`    where to write a page with charts, .html; also of a run in which no candidate may ship
     `progress`  called with what is being done and the share of the work that is behind
 
@@ -80,6 +85,9 @@ def shrink(
     if max_loss is not None:
         raise UsageError("there are no approximate passes yet", hint="Leave --max-loss and --metric out.")
     writer = writer_for(out, options)
+    if keep and writer is not None:
+        hint = "Write a .slim, which names the steps that stay Python: slimml.load(path, python=...) takes them."
+        raise UsageError(f"{writer.name} files hold no Python, so no step can be kept", hint=hint)
     wanted = _backends(options.backend)
     check_python(reference_python)
     for path in (out, report):
@@ -87,11 +95,16 @@ def shrink(
             check_writable(path)
     say("reading the model", 0.0)
     model = content_of(model)
-    source = ingest(model, select)
+    whole = source = ingest(model, select)
+    keeping = keep_steps(source.root, keep) if keep else None
+    span = None
+    if keeping is not None:
+        source, span = keeping.compiled_part(whole), keeping.span
+        data, target = keeping.handed_on(data, target), None
     sample = read_sample(source.root, data, target, schema)
     say("lowering", 0.1)
     fresh, final, passes = graphs(source, sample, options, model)
-    with closing(reference(model, source, sample, fresh, options.trust, expected, reference_python)) as original:
+    with closing(reference(model, source, sample, fresh, options.trust, expected, reference_python, span)) as original:
         say("trying rows on the original", 0.2)
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         result = ShrinkResult(
@@ -103,7 +116,7 @@ def shrink(
                 "float32 rows are answered as the same values in float64, which the original does not do: "
                 f"{'; '.join([str(apart32.worst or ''), *apart32.notes]).strip('; ')}"
             )
-        job = _Job(checker.final, options, checker, result, say)
+        job = _Job(checker.final, options, checker, result, say, keeping.sealed(fresh) if keeping is not None else ())
         made = job.candidates(source, wanted) if writer is None else job.exported(writer)
         say("measuring", 0.8)
         _measure(made, result, checker.timing_rows, original)
@@ -111,6 +124,11 @@ def shrink(
     if result.reference.how == "none":
         result.warnings.append(result.reference.sentence)
     winner = choose(result.candidates, options.goal, _allowed(options))
+    if winner is not None and keeping is not None:
+        say("comparing end to end", 0.93)
+        with closing(asked_whole(keeping, model, whole, trust, reference_python)) as original:
+            result.kept = ends(keeping, checker, original, made[winner.backend].data, winner, sample.rows(fresh.schema))
+        result.warnings += result.kept.sentences()
     if winner is not None:
         say("writing", 0.95)
         _ship(result, winner, made[winner.backend], out)
@@ -131,17 +149,19 @@ def verify(
     select: str | None = None,
     trust: bool = False,
     reference_python: str | None = None,
+    python: Mapping[str, Any] | None = None,
 ) -> VerifyResult:
     """Compare an artifact with the model that it was made from; without a model replay its golden rows.
 
     As on the command line, the only argument is the artifact: `verify("model.slim")`; so is `verify(None, artifact)`.
 
     Where the original cannot run, the model is read again and its meaning is compared: `reference.how` is "none".
+    Of a model that keeps steps as Python the compiled part is compared; `python`: those steps, through which `data` go.
     Raises what reading either raises. A difference is no error: `ok` is False.
     """
     if artifact is None:
         model, artifact = None, model
-    opened = load(artifact)
+    opened = load_compiled(artifact)
     opened.check()
     check_python(reference_python)
     if model is None:
@@ -149,7 +169,11 @@ def verify(
         said = ReferenceReport("golden", None, f"compared with the artifact's own {replayed.rows} golden rows")
         return VerifyResult(replayed.within(opened.manifest.exactness), said, golden=replayed)
     model = content_of(model)
-    source = ingest(model, select)
+    source, span = ingest(model, select), None
+    if opened.manifest.kept:
+        keeping = keep_steps(source.root, {k.path: k.function for k in opened.manifest.kept}, python or {})
+        source, span, data = keeping.compiled_part(source), keeping.span, keeping.handed_on(data, None)
+        source.warnings.append(f"not compared, as they stay Python: {', '.join(k.path for k in keeping.steps)}")
     sample = read_sample(source.root, data, None, None, like=opened.schema)
     exactness = "bitwise" if opened.manifest.exactness == "bitwise" else "rounding"
     backend = "onnx" if opened.manifest.engine == "onnx" else "auto"
@@ -159,7 +183,7 @@ def verify(
     if other:
         said = ReferenceReport("none", None, f"not compared: the artifact is of another model, {other}")
         return VerifyResult(False, said, warnings=[*source.warnings, said.sentence])
-    with closing(reference(model, source, sample, fresh, trust, expected, reference_python)) as original:
+    with closing(reference(model, source, sample, fresh, trust, expected, reference_python, span)) as original:
         checker = Checker(original, fresh, final, trial_rows(fresh, sample.rows(fresh.schema)))
         parity = checker.check(opened, opened.graph)
         said = summary(original, checker)
@@ -188,6 +212,7 @@ class _Job:
     checker: Checker
     result: ShrinkResult
     say: Progress
+    kept: tuple[Kept, ...] = ()
 
     def exported(self, writer: FileWriter) -> dict[str, Made]:
         """The file for another runtime, compared; its report goes to the result."""
@@ -212,7 +237,9 @@ class _Job:
             report = CandidateReport(backend=each.name, refused=refused)
             self.result.candidates.append(report)
             if refused is None:
-                made[each.name] = self._compared(build(each, self.graph, self.options, provenance, rows), report)
+                made[each.name] = self._compared(
+                    build(each, self.graph, self.options, provenance, rows, self.kept), report
+                )
         return made
 
     def _compared(self, candidate: Candidate, report: CandidateReport) -> Candidate:

@@ -21,7 +21,7 @@ from slimml.options import ShrinkOptions
 from slimml.parity.process import open_reference
 from slimml.parity.reference import LiveReference, NoReference, Reference
 from slimml.parity.seams import Checker
-from slimml.parity.worker import follow
+from slimml.parity.worker import cut, follow
 from slimml.passes import PASSES
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.runner import PassReport, run_passes
@@ -108,6 +108,7 @@ def reference(
     trust: bool,
     expected: Any,
     python: str | None,
+    span: tuple[int, int] | None = None,
 ) -> Reference:
     """The original, in the first way that is open: given answers, the live object, a process of its own, or none."""
     if expected is not None:
@@ -115,13 +116,18 @@ def reference(
         if rows is None:
             raise UsageError("--expected holds answers to the rows of --data, which is not given")
         return read_expected(expected, rows, fresh)
-    return original(model, source, trust, python)
+    return original(model, source, trust, python, span)
 
 
-def original(model: Any, source: Ingested, trust: bool, python: str | None) -> Reference:
-    """The original as it can be run: the live object, a process of its own, or not at all and why."""
+def original(
+    model: Any, source: Ingested, trust: bool, python: str | None, span: tuple[int, int] | None = None
+) -> Reference:
+    """The original as it can be run: the live object, a process of its own, or not at all and why.
+
+    `span`: which steps of a pipeline are asked; None for the whole model.
+    """
     if not isinstance(model, _FILES):
-        return LiveReference(follow(model, source.path) if source.path else model)
+        return LiveReference(cut(follow(model, source.path) if source.path else model, span))
     if not source.versions and not source.unsaid:
         return NoReference("the file does not say which release of which library wrote it")
     given = bytes(model) if isinstance(model, _BYTES) else model
@@ -133,6 +139,7 @@ def original(model: Any, source: Ingested, trust: bool, python: str | None) -> R
         unsaid=source.unsaid,
         opener=source.opener,
         select=source.path,
+        span=span,
         trust=trust,
         python=python,
     )

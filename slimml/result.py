@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slimml.artifact.files import write_whole
+from slimml.artifact.kept import BEHIND, FRONT, Kept
 from slimml.choice import CandidateReport
 from slimml.measure.report import Timing
-from slimml.parity.report import ParityReport
+from slimml.parity.report import ParityReport, SeamReport
 from slimml.passes.runner import PassReport
 from slimml.report.shrink import shrink_page
 from slimml.runtime import load
@@ -57,6 +58,31 @@ class ReferenceReport:
         return {"how": self.how, "library_version": self.library_version, "sentence": self.sentence}
 
 
+@dataclass(slots=True)
+class KeptReport:
+    """The steps that stay Python: what the header says of them, and how the whole compares with the original.
+
+    `python`    what they were imported as
+    `parity`    of the rows of --data, from one end to the other; None where they were not compared, `sentence` says why
+    """
+
+    steps: tuple[Kept, ...]
+    python: dict[str, Any]
+    sentence: str
+    parity: SeamReport | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        parity = self.parity.to_json() if self.parity is not None else None
+        return {"steps": [s.to_json() for s in self.steps], "sentence": self.sentence, "parity": parity}
+
+    def sentences(self) -> list[str]:
+        """What the report says, a line for each step."""
+        where = {FRONT: "in front of the compiled part", BEHIND: "behind the compiled part"}
+        lines = [f"{s.path} stays Python of yours, {where[s.place]}: {s.function}" for s in self.steps]
+        return [*lines, f"times and sizes are those of the compiled part; {self.sentence}"]
+
+
 @dataclass(slots=True, repr=False)
 class ShrinkResult:
     """All that shrink() found, and the artifact.
@@ -64,6 +90,7 @@ class ShrinkResult:
     `artifact`  its bytes, or None where no candidate may ship; `path`: where they were written, or None
     `chosen`    the backend that ships, or None
     `schema`    the columns that it takes
+    `kept`      the steps that stay Python of the user's, or None
     """
 
     source: SourceReport
@@ -77,14 +104,15 @@ class ShrinkResult:
     path: str | None = None
     seconds: float = 0.0
     schema: Schema | None = None
+    kept: KeptReport | None = None
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write the page with charts. Raises UsageError where the file cannot be written."""
         write_whole(path, shrink_page(self.to_json()).encode())
 
     def load(self, threads: int | None = None, strict: bool = True) -> Model:
-        """The artifact, opened by the runtime. Raises ArtifactError where there is none."""
-        return load(self.artifact or b"", threads, strict)
+        """The artifact, opened by the runtime, with the kept steps. Raises ArtifactError where there is none."""
+        return load(self.artifact or b"", threads, strict, python=self.kept.python if self.kept is not None else None)
 
     def __repr__(self) -> str:
         if self.artifact is None or not self.source.bytes:
@@ -106,6 +134,7 @@ class ShrinkResult:
             "passes": [p.to_json() for p in self.passes],
             "reference": self.reference.to_json(),
             "schema": self.schema.to_json() if self.schema is not None else None,
+            "kept": self.kept.to_json() if self.kept is not None else None,
             "warnings": self.warnings,
             "seconds": self.seconds,
         }

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from slimml.artifact.codecs import CODECS
+from slimml.artifact.kept import Kept, kept_from_json
 from slimml.artifact.layout import FORMAT_VERSION, MAX_SECTIONS, align, largest_raw
 from slimml.errors import ArtifactCorruptError
 from slimml.schema import Schema
@@ -69,6 +70,7 @@ class Manifest:
     `provenance`  SHA-256, size and format of the source, library versions, passes
     `evidence`    what parity found
     `golden`      rows made from the model and the answers to expect
+    `kept`        the steps that stay Python of the user's; the header has the key only where there are some
     `sections`    filled in by the writer
     """
 
@@ -80,13 +82,16 @@ class Manifest:
     provenance: dict[str, Any] = field(default_factory=dict)
     evidence: dict[str, Any] = field(default_factory=dict)
     golden: Any = None
+    kept: tuple[Kept, ...] = ()
     sections: tuple[Section, ...] = ()
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> dict[str, Any]:
         """The header as a JSON-ready dict."""
         value: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return value | {"schema": self.schema.to_json(), "sections": [asdict(s) for s in self.sections]}
+        kept = value.pop("kept")
+        value |= {"schema": self.schema.to_json(), "sections": [asdict(s) for s in self.sections]}
+        return value | {"kept": [k.to_json() for k in kept]} if kept else value
 
     @classmethod
     def from_json(cls, value: object) -> Manifest:
@@ -94,7 +99,7 @@ class Manifest:
         names = {f.name for f in fields(cls)}
         if not isinstance(value, Mapping):
             raise ArtifactCorruptError("the header is not a JSON object")
-        if odd := sorted(set(value) ^ names):
+        if odd := sorted((set(value) | {"kept"}) ^ names):
             raise ArtifactCorruptError(f"keys that the header lacks or must not have: {', '.join(odd)[:200]}")
         if type(value["format_version"]) is not int or value["exactness"] not in EXACTNESS:
             raise ArtifactCorruptError("the header's format version or exactness is malformed")
@@ -103,7 +108,10 @@ class Manifest:
         if not isinstance(value["provenance"], dict) or not isinstance(value["evidence"], dict):
             raise ArtifactCorruptError("the header's provenance and evidence are not both objects")
         _check_outputs(value["outputs"])
-        return cls(**{**value, "schema": Schema.from_json(value["schema"]), "sections": _sections(value["sections"])})
+        read = {"schema": Schema.from_json(value["schema"]), "sections": _sections(value["sections"])}
+        if "kept" in value:
+            read["kept"] = kept_from_json(value["kept"])
+        return cls(**{**value, **read})
 
     @property
     def data_size(self) -> int:

@@ -41,6 +41,7 @@ def _content(path: str, artifact: Artifact) -> dict[str, Any]:
         "schema": manifest.schema.to_json(),
         "outputs": manifest.outputs,
         "classes": manifest.classes,
+        "kept": [k.to_json() for k in manifest.kept],
         "plan": _plan(artifact),
         "provenance": manifest.provenance,
         "evidence": manifest.evidence,
@@ -59,6 +60,9 @@ def _show(found: dict[str, Any], screen: Screen) -> None:
     screen.line(f"{artifact['path']}: {size(artifact['bytes'])}, sha256 {artifact['sha256']}")
     screen.line(f"format {found['format_version']}, engine {found['engine']}, {found['exactness']}")
     screen.line(f"answers: {', '.join(o['name'] for o in found['outputs'])}")
+    for step in found["kept"]:
+        there = "in front of" if step["place"] == "front" else "behind"
+        screen.line(f"Python of yours, {there} the compiled part: {step['path']} ({step['function']})")
     _show_columns(found["schema"], screen)
     screen.line()
     plan = found["plan"]

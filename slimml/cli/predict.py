@@ -6,8 +6,10 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from slimml.artifact.files import check_writable
+from slimml.artifact.kept import FRONT
 from slimml.cli.command import Command, Outcome
 from slimml.cli.options import DATA_FORMATS
+from slimml.cli.usercode import add_python, python_of
 from slimml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,20 +32,28 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", metavar="OUT", help="write .csv, .parquet, .feather or .npy (default: CSV to stdout)"
     )
+    add_python(parser)
     parser.add_argument("--method", help="predict (default), predict_proba, decision_function, transform, ...")
 
 
 def _run(args: Namespace) -> Outcome:
+    from slimml.keeping import raw_rows
     from slimml.runtime import load
     from slimml.tables import read_table, write_table
-    from slimml.tables.answers import answer
+    from slimml.tables.answers import answer, answer_as_given
     from slimml.tables.write import csv_text, ending_of
 
     if args.out is not None:
         ending_of(args.out)  # before the work, not after it
         check_writable(args.out)
-    model = load(args.artifact)
-    answers = answer(model, _method(model, args.method), read_table(args.data))
+    model = load(args.artifact, python=python_of(args.python))
+    method, table = _method(model, args.method), read_table(args.data)
+    first = next((s for s in model.manifest.kept if s.place == FRONT), None)
+    if first is None:
+        answers = answer(model, method, table)
+    else:
+        rows = raw_rows(table, documents=first.takes.form == "documents")
+        answers = answer_as_given(model, method, rows.argument())
     if args.out is not None:
         write_table(args.out, answers)
         return Outcome(show=lambda screen: screen.line(f"{args.out}: {len(answers):,} rows"))

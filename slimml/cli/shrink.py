@@ -11,6 +11,7 @@ from slimml.cli.command import Command, Outcome
 from slimml.cli.options import add_data, add_json, add_original
 from slimml.cli.progress import progress
 from slimml.cli.render import Screen, duration, rate, ratio, size
+from slimml.cli.usercode import look_in_current_folder
 from slimml.errors import NoBackendError, ParityError, UsageError
 from slimml.options import BACKENDS, GOALS
 
@@ -36,6 +37,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--target", metavar="COL", help="the column of --data that is the answer, not an input")
     parser.add_argument("--schema", metavar="FILE", help="what is promised about the columns: JSON or TOML")
     add_original(parser)
+    parser.add_argument(
+        "--keep",
+        metavar="PATH=MODULE:NAME",
+        action="append",
+        help="leave a first or last step as a Python function of yours, which the artifact names and does not hold",
+    )
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="how to run it (default: auto)")
     parser.add_argument(
         "--exactness",
@@ -73,6 +80,7 @@ def _run(args: Namespace) -> Outcome:
                 expected=args.expected,
                 reference_python=args.reference_python,
                 trust=args.trust,
+                keep=_kept(args.keep),
                 report=args.report,
                 progress=say,
             )
@@ -84,6 +92,16 @@ def _run(args: Namespace) -> Outcome:
             return Outcome(code=error.exit_code, document=content, show=lambda s: show(content, s), error=error)
     content = result.to_json()
     return Outcome(document=content, show=lambda screen: show(content, screen))
+
+
+def _kept(given: list[str] | None) -> dict[str, str] | None:
+    """--keep PATH=MODULE:NAME as path -> import path. Raises UsageError."""
+    for each in given or ():
+        if "=" not in each:
+            raise UsageError(f"--keep {each} names no function", hint="Write --keep PATH=package.module:function.")
+    if given:
+        look_in_current_folder()
+    return dict(each.split("=", 1) for each in given) if given else None
 
 
 def _default_out(model: str) -> str:

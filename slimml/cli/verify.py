@@ -9,6 +9,7 @@ from slimml.cli.command import Command, Outcome
 from slimml.cli.options import add_data, add_json, add_original
 from slimml.cli.progress import progress
 from slimml.cli.render import Screen
+from slimml.cli.usercode import add_python, python_of
 from slimml.errors import UsageError
 
 _DETAILS = """\
@@ -25,6 +26,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help="the .slim file")
     add_data(parser, "rows to compare on")
     add_original(parser)
+    add_python(parser)
     add_json(parser)
 
 
@@ -43,6 +45,7 @@ def _run(args: Namespace) -> Outcome:
             select=args.select,
             trust=args.trust,
             reference_python=args.reference_python,
+            python=python_of(args.python),
         )
     content = result.to_json()
     return Outcome(code=0 if result.ok else 1, document=content, show=lambda screen: _show(content, screen))

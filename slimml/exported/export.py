@@ -60,6 +60,10 @@ def export(artifact: Source, out: str | os.PathLike[str]) -> ExportResult:
     writer = export_writer(out)
     check_writable(out)
     source = read_artifact(artifact)
+    if source.manifest.kept:
+        steps = ", ".join(k.path for k in source.manifest.kept)
+        hint = "Register them at load instead: slimml.load(path, python=...)."
+        raise NoBackendError(f"the artifact keeps {steps} as Python of yours, which no other runtime runs", hint=hint)
     model, kind = Model(source), os.path.splitext(os.fspath(out))[1].lower()
     model.check()
     graph = _with_models(model.graph, source, kind)

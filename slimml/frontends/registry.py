@@ -24,7 +24,8 @@ _READERS_OF_TEXT: set[str] = set()
 # What a user can do about a class, an option or a state that no lowering handles.
 WAYS_OUT = (
     "Write a lowering for it (one function under slimml.lowers, in a module that --plugin names), "
-    "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside of the model."
+    "have skl2onnx convert it (--backend onnx --trust, which loads the file), or leave the step outside: "
+    "--keep PATH=module:function keeps a first or last step of a Pipeline as Python of yours."
 )
 
 # The modules whose import registers slimml's own lowerings.

@@ -12,7 +12,7 @@ from typing import Any
 
 from slimml.artifact.layout import MAGIC
 from slimml.errors import ArtifactError, UsageError
-from slimml.runtime import load
+from slimml.runtime import load_compiled
 from slimml.runtime.predictor import Model
 
 _KINDS = "A baseline is a .slim file, what `slimml gate --json` wrote, or what pytest-benchmark saved."
@@ -69,7 +69,7 @@ def read_baseline(source: str | os.PathLike[str]) -> Baseline:
 
 def _artifact(path: str, data: bytes) -> Baseline:
     try:
-        model = load(data)
+        model = load_compiled(data)
         model.check()
     except ArtifactError as error:
         where = f"the baseline {path}" + f", {error.where}" * bool(error.where)

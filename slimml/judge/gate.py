@@ -18,7 +18,7 @@ from slimml.judge.result import ArtifactReport, GateResult
 from slimml.judge.rows import rows_for_timing
 from slimml.judge.speed import fight, measured
 from slimml.parity.rows import RawRows
-from slimml.runtime import load
+from slimml.runtime import load_compiled
 from slimml.runtime.predictor import Model
 
 Progress = Callable[[str, float | None], None]
@@ -88,7 +88,7 @@ def opened(artifact: str | os.PathLike[str] | bytes) -> tuple[bytes, ArtifactRep
     """An artifact's bytes, what they are, and the model. Raises UsageError, ArtifactError."""
     path = None if isinstance(artifact, bytes) else os.fspath(artifact)
     content = artifact if isinstance(artifact, bytes) else _read(os.fspath(artifact))
-    model = load(content)
+    model = load_compiled(content)
     model.check()
     manifest, digest = model.manifest, sha256(content).hexdigest()
     return content, ArtifactReport(path, len(content), digest, manifest.engine, manifest.exactness), model

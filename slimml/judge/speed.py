@@ -14,7 +14,7 @@ from slimml.measure.latency import FRESH_ROWS, measure, percentiles
 from slimml.measure.report import Percentiles, Timing
 from slimml.options import MEASURE_SECONDS
 from slimml.parity.rows import RawRows
-from slimml.runtime import load
+from slimml.runtime import load_compiled
 from slimml.runtime.predictor import Model
 
 # A 99th percentile is of this many calls at least, unless they take too long; and where a limit is not kept it is
@@ -60,7 +60,7 @@ class Fought:
 
 def fight(mine: bytes, theirs: bytes, rows: RawRows, data: Any, slower: float) -> Fought:
     """`rows` are those that the first answers; the second gets the same where it takes the same columns."""
-    model, other = load(mine), load(theirs)
+    model, other = load_compiled(mine), load_compiled(theirs)
     note = ""
     if model.schema.names == other.schema.names:
         shared = answered(other, RawRows.make(other.schema, rows.columns))
@@ -72,7 +72,7 @@ def fight(mine: bytes, theirs: bytes, rows: RawRows, data: Any, slower: float) -
     count = _batch_rows(getattr(other, methods[1]), given)
 
     def loaded() -> tuple[Callable[..., Any], Callable[..., Any]]:
-        return getattr(load(mine), methods[0]), getattr(load(theirs), methods[1])
+        return getattr(load_compiled(mine), methods[0]), getattr(load_compiled(theirs), methods[1])
 
     limit = 1 + slower
     one = duel(loaded, rows.records(FRESH_ROWS), given.records(FRESH_ROWS), limit=limit)

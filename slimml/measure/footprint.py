@@ -34,9 +34,9 @@ with open(sys.argv[3], encoding="utf-8") as file:
     import json
     row = json.load(file)
 before, t0 = rss(), time.perf_counter()
-from slimml.runtime import load
+from slimml.runtime import load_compiled
 t1 = time.perf_counter()
-model = load(sys.argv[1])
+model = load_compiled(sys.argv[1])
 t2 = time.perf_counter()
 getattr(model, sys.argv[2])(row)
 t3 = time.perf_counter()

@@ -47,13 +47,17 @@ class Child:
         model: bytes | str | os.PathLike[str],
         *,
         select: str = "",
+        span: tuple[int, int] | None = None,
         python: str | None = None,
         trust: bool = False,
         seconds: float = LOAD_SECONDS,
         memory: int | None = None,
         who: str = "the original",
     ) -> Child:
-        """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
+        """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError.
+
+        `span`: which steps of a pipeline are asked; None for the whole model.
+        """
         size = len(model) if isinstance(model, bytes) else os.path.getsize(model)
         memory = memory or _memory_for(size)
         # One thread where an estimator has no n_jobs to set, too (histogram boosting): on a busy machine the threads of
@@ -74,7 +78,7 @@ class Child:
         child = cls(process, stderr, memory, who)
         data, path = (model, None) if isinstance(model, bytes) else (None, os.path.abspath(model))
         try:
-            child.loaded, _ = child.ask(("load", data, path, select), seconds, "load the model")
+            child.loaded, _ = child.ask(("load", data, path, select, span), seconds, "load the model")
         except ReferenceFailedError:
             child.close()
             raise

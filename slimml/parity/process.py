@@ -37,6 +37,7 @@ class ProcessReference:
         model: bytes | str | os.PathLike[str],
         *,
         select: str = "",
+        span: tuple[int, int] | None = None,
         python: str | None = None,
         trust: bool = False,
         load_seconds: float = LOAD_SECONDS,
@@ -44,7 +45,9 @@ class ProcessReference:
         memory: int | None = None,
     ) -> ProcessReference:
         """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
-        child = Child.start(model, select=select, python=python, trust=trust, seconds=load_seconds, memory=memory)
+        child = Child.start(
+            model, select=select, span=span, python=python, trust=trust, seconds=load_seconds, memory=memory
+        )
         reference = cls(child, "reference-python" if python else "process", call_seconds=call_seconds)
         reference.versions, reference.class_name = child.loaded["versions"], child.loaded["class"]
         return reference
@@ -149,6 +152,7 @@ def open_reference(
     unsaid: Mapping[str, str] | None = None,
     opener: str = "",
     select: str = "",
+    span: tuple[int, int] | None = None,
     trust: bool = False,
     python: str | None = None,
 ) -> Reference:
@@ -168,7 +172,7 @@ def open_reference(
     if python is None and opener and _installed(opener) is None:
         return NoReference(f"{opener} wrote the file and is not installed here: pip install {opener}")
     try:
-        reference = ProcessReference.start(model, select=select, python=python, trust=trust)
+        reference = ProcessReference.start(model, select=select, span=span, python=python, trust=trust)
     except ReferenceFailedError as error:
         lacking = "ModuleNotFoundError" in str(error)
         return NoReference(f"{error} (put the folder of that module into PYTHONPATH)" if lacking else str(error))

@@ -76,6 +76,14 @@ class Checker:
         refuses = _refuses(lambda rows: model_answers(opened, rows, self.outputs), self.trials.refused)
         return self._whole_seam(opened, artifact, refuses)
 
+    def end_to_end(self, expected: Asked, got: Asked, rows: RawRows | None) -> SeamReport:
+        """The original with steps that stay Python against the artifact with them, of the user's rows.
+
+        `rows`: what the kept steps make of them, where the compiled part answers last: then its bounds hold.
+        """
+        limits = added(_evaluated(self.fresh, rows)[1], _evaluated(self.final, rows)[1]) if rows is not None else {}
+        return self._seam("whole", expected, got, limits, "original", None)
+
     def _same_float32(self, reopened: Graph) -> bool:
         """Whether both have a plan for float32 rows, and take the same rows for such.
 

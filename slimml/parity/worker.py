@@ -10,6 +10,7 @@ the other side never unpickles what a model may have touched.
 
 from __future__ import annotations
 
+import copy
 import gc
 import importlib.util
 import io
@@ -360,6 +361,24 @@ def follow(item: Any, select: str) -> Any:
     return item
 
 
+def cut(model: Any, span: Any) -> Any:
+    """A pipeline of some of the steps of another, those of pipelines inside of it counted one by one; or all of it."""
+    if span is None:
+        return model
+    rest = copy.copy(model)
+    rest.steps = flat(model)[span[0] : span[1]]
+    return rest
+
+
+def flat(pipeline: Any) -> list[tuple[str, Any]]:
+    """The steps of a pipeline, those of pipelines that are steps of it in their place."""
+    found: list[tuple[str, Any]] = []
+    for name, step in pipeline.steps:
+        inside = type(step).__name__ == "Pipeline" and hasattr(step, "steps")
+        found += [(name + "." + n, s) for n, s in flat(step)] if inside else [(name, step)]
+    return found
+
+
 def first_bytes(data: bytes) -> bytes:
     """The first bytes inside of gzip, bz2 or xz, told by the first bytes outside."""
     import bz2
@@ -456,11 +475,11 @@ def serve(receive: IO[bytes], send: IO[bytes]) -> None:
             return
         blobs: list[bytes] = []
         if message[0] == "load":
-            _, data, path, select = message
+            _, data, path, select, span = message
             if path is not None:
                 with open(path, "rb") as file:
                     data = file.read()
-            model = load(data, select)
+            model = cut(load(data, select), span)
             single_job(model)
             reply: dict[str, Any] = {"versions": versions(), "class": type(model).__name__}
         elif message[0] == "answer":

@@ -23,7 +23,15 @@ def answer(model: Model, method: str, table: Table) -> Table:
     columns = matched(model.schema, table)
     starts = range(0, max(len(table), 1), _CHUNK)
     parts = [_blocks(_answered(model, method, columns, s)) for s in starts]
-    blocks = [np.concatenate(block) for block in zip(*parts, strict=True)]
+    return _tabled(method, [np.concatenate(block) for block in zip(*parts, strict=True)], model)
+
+
+def answer_as_given(model: Model, method: str, rows: Any) -> Table:
+    """As `answer`, of rows that the model is handed as they are."""
+    return _tabled(method, _blocks(getattr(model, method)(rows)), model)
+
+
+def _tabled(method: str, blocks: list[np.ndarray], model: Model) -> Table:
     names = _names(method, blocks, getattr(model, "classes_", None))
     return assemble(tuple(names), [typed_array(b[:, i]) for b in blocks for i in range(b.shape[1])])
 
