@@ -40,6 +40,7 @@ _SKLEARN = (
     "encode_integers",
     "bin",
     "select",
+    "select_by_model",
     "text",
     "linear",
     "linear_classifiers",

@@ -12,6 +12,7 @@ from slimml.frontends.lowerer import Lowered, Lowerer, Source
 from slimml.frontends.registry import lowers, moved
 from slimml.frontends.sklearn.fields import est_array
 from slimml.ingest.record import Record
+from slimml.ir.node import Node
 from slimml.ir.ops.columns import Select
 
 _UNIVARIATE = "sklearn.feature_selection._univariate_selection"
@@ -21,38 +22,39 @@ _UNIVARIATE = "sklearn.feature_selection._univariate_selection"
 @lowers("sklearn.feature_selection.variance_threshold.VarianceThreshold")
 def variance_threshold(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Columns whose variance is above the threshold."""
-    # It takes whatever comes, infinities too.
-    return _selected(_fitted(est, "variances_", ctx) > float(est.threshold), est, x, ctx, checked=False)
+    # From 0.22 on it takes whatever comes, infinities too.
+    mask = _fitted(est, "variances_", ctx) > float(est.threshold)
+    return selected(mask, est, x, ctx, checked=ctx.version < (0, 22))
 
 
 @lowers(*moved(_UNIVARIATE, "SelectKBest"))
 def select_k_best(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """The best columns by their scores, ties as the original breaks them."""
-    return _selected(_k_best(est, est.k, ctx), est, x, ctx)
+    return selected(_k_best(est, est.k, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectPercentile"))
 def select_percentile(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """The best share of columns by their scores, ties as the original breaks them."""
-    return _selected(_percentile(est, est.percentile, ctx), est, x, ctx)
+    return selected(_percentile(est, est.percentile, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFpr"))
 def select_fpr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Columns whose p-value is below `alpha`."""
-    return _selected(_fpr(est, est.alpha, ctx), est, x, ctx)
+    return selected(_fpr(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFdr"))
 def select_fdr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Columns by the procedure of Benjamini and Hochberg."""
-    return _selected(_fdr(est, est.alpha, ctx), est, x, ctx)
+    return selected(_fdr(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "SelectFwe"))
 def select_fwe(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Columns by the bound of Bonferroni."""
-    return _selected(_fwe(est, est.alpha, ctx), est, x, ctx)
+    return selected(_fwe(est, est.alpha, ctx), est, x, ctx)
 
 
 @lowers(*moved(_UNIVARIATE, "GenericUnivariateSelect"))
@@ -61,14 +63,15 @@ def generic_univariate_select(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     rules = {"percentile": _percentile, "k_best": _k_best, "fpr": _fpr, "fdr": _fdr, "fwe": _fwe}
     if est.mode not in rules:
         raise ctx.unsupported(f"mode={est.mode!r:.40} is not handled")
-    return _selected(rules[est.mode](est, est.param, ctx), est, x, ctx)
+    return selected(rules[est.mode](est, est.param, ctx), est, x, ctx)
 
 
-def _selected(mask: np.ndarray, est: Record, x: Source, ctx: Lowerer, *, checked: bool = True) -> Lowered:
+def selected(mask: np.ndarray, est: Record, x: Source, ctx: Lowerer, *, checked: bool = True) -> Node:
+    """The columns of x where `mask`, bool (n,), says so; `checked`: every cell of x is a finite number."""
     ctx.check_width(est, x)
-    block = ctx.floats(x, finite="all" if checked else "any", csr=True)
+    block = ctx.floats(x, finite="all" if checked else "any", csr=True, narrow=True)
     if len(mask) != block.type.width:
-        raise ctx.unsupported(f"{est.name} has scores of {len(mask)} columns and is handed {block.type.width}")
+        raise ctx.unsupported(f"{est.name} was fitted on {len(mask)} columns and is handed {block.type.width}")
     return Select(inputs=(block,), index=np.flatnonzero(mask), origin=ctx.where)
 
 

@@ -21,6 +21,8 @@ from slimml.ir.ops.numeric import Divide
 _SINGLE, _SUM = -0.0, 0.0
 # How far rounding may carry a sum of class counts or fractions from what it should be.
 _ROUNDED = 1e-6
+# Those by which trees before 1.9 could learn where missing values go.
+CRITERIA_WITH_MISSING = frozenset({"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"})
 
 
 @lowers("sklearn.tree._classes.DecisionTreeClassifier", "sklearn.tree.tree.DecisionTreeClassifier",
@@ -77,24 +79,28 @@ def _forest(
 
 
 def accepts_missing(tree: Record, x: Source, ctx: Lowerer) -> Finite:
-    """Whether trees of this release take NaN in dense input (tags.allow_nan of tree/_classes.py).
+    """Whether trees of this release take NaN in dense input."""
+    sparse = isinstance(x, Node) and x.type.layout == "csr"
+    return "missing" if not sparse and learns_missing(tree, ctx) else "all"
+
+
+def learns_missing(tree: Record, ctx: Lowerer) -> bool:
+    """The tag of a tree that says so (allow_nan of tree/_classes.py).
 
     From 1.3 best-first decision trees do, from 1.4 forests, from 1.6 extra trees; the criteria that do not, and
     monotonic constraints, stop mattering in 1.9.
     """
-    sparse = isinstance(x, Node) and x.type.layout == "csr"
-    if sparse or ctx.version < (1, 3):
-        return "all"
+    if ctx.version < (1, 3):
+        return False
     if "Extra" in tree.name and (ctx.version < (1, 6) or tree.get("splitter") != "random"):
-        return "all"
+        return False
     if ctx.version < (1, 9):
-        known = {"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"}
         splitters = {"random"} if "Extra" in tree.name else {"best", "random"}
-        if tree.get("criterion") not in known or tree.get("splitter") not in splitters:
-            return "all"
+        if tree.get("criterion") not in CRITERIA_WITH_MISSING or tree.get("splitter") not in splitters:
+            return False
         if tree.get("monotonic_cst") is not None or (ctx.version < (1, 6) and tree.get("splitter") != "best"):
-            return "all"
-    return "missing"
+            return False
+    return True
 
 
 def raw_trees(estimators: list[Any], counts: list[int], width: int, ctx: Lowerer, *, divide: bool = True) -> RawTrees:
