@@ -61,12 +61,14 @@ class Schema:
     `named`   whether the original was fitted on named columns
     `sparse`  what stands where a sparse matrix stores nothing: zero, missing; refused where none may come
     `spaced`  whether "_" in a name may stand for a space in the caller's own
+    `flat`    whether the original takes its one column as a vector: a list of values, or a 1-D array, is many rows
     """
 
     columns: tuple[Column, ...]
     named: bool = True
     sparse: str = ZERO
     spaced: bool = False
+    flat: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,8 +78,8 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict."""
         columns = [_column_json(c) for c in self.columns]
-        spaced = {"spaced": True} if self.spaced else {}
-        return {"named": self.named, "sparse": self.sparse, **spaced, "columns": columns}
+        set_ = {name: True for name in ("spaced", "flat") if getattr(self, name)}
+        return {"named": self.named, "sparse": self.sparse, **set_, "columns": columns}
 
     @classmethod
     def from_json(cls, value: object) -> Schema:
@@ -89,9 +91,12 @@ class Schema:
         if value.get("sparse") not in (ZERO, MISSING, REFUSED):
             raise ArtifactCorruptError("the schema does not say whether its rows may be sparse")
         columns = tuple(_column(c) for c in value["columns"])
+        flat = value.get("flat", False)
+        if flat is not False and (flat is not True or len(columns) != 1):
+            raise ArtifactCorruptError("the schema does not say whether its one column is a vector")
         if len({c.name for c in columns}) != len(columns):
             raise ArtifactCorruptError("the schema names a column twice")
-        return cls(columns, value["named"], value["sparse"], value.get("spaced") is True)
+        return cls(columns, value["named"], value["sparse"], value.get("spaced") is True, flat)
 
 
 def respelled(given: Iterable[Any], known: Collection[str]) -> list[Any]:

@@ -61,12 +61,16 @@ from sklearn.experimental import (
 )
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import (
+    RFE,
+    RFECV,
     GenericUnivariateSelect,
     SelectFdr,
     SelectFpr,
+    SelectFromModel,
     SelectFwe,
     SelectKBest,
     SelectPercentile,
+    SequentialFeatureSelector,
     VarianceThreshold,
     f_regression,
 )
@@ -139,6 +143,8 @@ from sklearn.preprocessing import (
     Binarizer,
     FunctionTransformer,
     KBinsDiscretizer,
+    LabelBinarizer,
+    LabelEncoder,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
@@ -412,6 +418,17 @@ def as_nullable(x: pd.DataFrame) -> pd.DataFrame:
 
 # ---------------------------------------------------------------------------------------------------------- the zoo
 
+
+class OnOneColumn(BaseEstimator):
+    """Fits what takes a vector, to the only column of a frame."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, x: Any, y: Any) -> Any:
+        return self.estimator.fit(x.iloc[:, 0])
+
+
 # fmt: off
 # Tables: one line per model reads better than one per argument.
 
@@ -645,8 +662,18 @@ SELECTED = [
         "generic": GenericUnivariateSelect(f_regression, mode="k_best", param=2),
     }.items()
 ] + [
+    array("select/rfe", RFE(LogisticRegression(max_iter=500), n_features_to_select=3), "words"),
+    array("select/rfecv", make_pipeline(StandardScaler(), RFECV(Ridge(), cv=2)), "amount"),
+    array("select/from-forest", make_pipeline(
+        SelectFromModel(RandomForestClassifier(5, max_depth=3, random_state=0)), LogisticRegression()), "binary"),
+    array("select/sequential", SequentialFeatureSelector(Ridge(), n_features_to_select=2, cv=2), "amount"),
     array("select/variance", VarianceThreshold(0.3), missing=True),
     array("select/variance-zero", make_pipeline(VarianceThreshold(), LinearRegression()), "amount"),
+]
+
+LABELS = [
+    frame("labels/encoder", OnOneColumn(LabelEncoder()), columns=["grade"]),
+    frame("labels/binarizer", OnOneColumn(LabelBinarizer(neg_label=-1)), columns=["plan"]),
 ]
 
 LINEAR = [
@@ -1332,6 +1359,7 @@ ZOO: list[ZooModel] = [
     *SKEWED,
     *ROWS_AND_PRODUCTS,
     *SELECTED,
+    *LABELS,
     *LINEAR,
     *SHRUNK,
     *TREES,

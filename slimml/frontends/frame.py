@@ -25,7 +25,7 @@ class RawTable:
     the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
     mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
-    `spaced`: as of Columns.
+    `spaced`: as of Columns. `flat`: as of Schema.
     """
 
     names: tuple[str, ...]
@@ -38,6 +38,7 @@ class RawTable:
     codes: dict[int, set[_Codes | None]] = field(default_factory=dict)
     float32: bool = False
     spaced: bool = False
+    flat: bool = False
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -68,7 +69,7 @@ class RawTable:
             columns.append(Column(name, kind, dtype, i in read, () if len(codes) > 1 else next(iter(codes), None)))
         # Steps that disagree leave no one reading.
         sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
-        return Schema(tuple(columns), self.named, sparse, self.spaced)
+        return Schema(tuple(columns), self.named, sparse, self.spaced, self.flat)
 
 
 @dataclass(frozen=True, slots=True)

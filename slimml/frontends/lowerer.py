@@ -12,7 +12,7 @@ import numpy as np
 from slimml.errors import UnfittedModelError, UnsupportedEstimatorError
 from slimml.frontends.frame import Frame, RawTable
 from slimml.frontends.guarded import guarded
-from slimml.frontends.registry import WAYS_OUT, inverse, is_own, lowering
+from slimml.frontends.registry import WAYS_OUT, inverse, is_own, lowering, reads_vectors
 from slimml.frontends.strangers import why_unknown
 from slimml.frontends.width import Columns, columns_of
 from slimml.ingest.record import Record
@@ -213,7 +213,8 @@ def lower(
     if fallback is None and lowering(record.path) is None:
         raise _unknown(record, "model")
     columns = columns_of(record, offered)
-    table = RawTable(columns.names, columns.named, float32=float32, spaced=columns.spaced)
+    flat = reads_vectors(record.path)
+    table = RawTable(columns.names, columns.named, float32=float32, spaced=columns.spaced, flat=flat)
     position = {n: i for i, n in enumerate(columns.names)}
     table.kinds |= {position[k]: v for k, v in (kinds or {}).items() if k in position}
     table.dtypes |= {position[k]: v for k, v in (dtypes or {}).items() if k in position}

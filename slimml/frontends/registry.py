@@ -20,6 +20,7 @@ _LOWERINGS: dict[str, Lowering] = {}
 _USERS: dict[str, Lowering] = {}
 _INVERSES: dict[str, Inverse] = {}
 _READERS_OF_TEXT: set[str] = set()
+_READERS_OF_VECTORS: set[str] = set()
 
 # What a user can do about a class, an option or a state that no lowering handles.
 WAYS_OUT = (
@@ -38,6 +39,7 @@ _SKLEARN = (
     "polynomial",
     "encode",
     "encode_integers",
+    "labels",
     "bin",
     "select",
     "select_by_model",
@@ -81,11 +83,12 @@ _FAMILIES = (
 )
 
 
-def lowers(*paths: str, documents: bool = False) -> Callable[[Lowering], Lowering]:
+def lowers(*paths: str, documents: bool = False, vector: bool = False) -> Callable[[Lowering], Lowering]:
     """Register a lowering for classes, by the `module.Class` that pickles name, oldest module last.
 
-    `documents`: instances take a list of texts, not a table. User code may register classes with it (`slimml.lowers`)
-    before it calls `slimml.shrink`, or in a module that `--plugin` names; what it registers goes before slimml's own.
+    `documents`: instances take a list of texts, not a table; `vector`: they take one column as a list of values or a
+    1-D array. User code may register classes with it (`slimml.lowers`) before it calls `slimml.shrink`, or in a module
+    that `--plugin` names; what it registers goes before slimml's own.
     """
 
     def register(function: Lowering) -> Lowering:
@@ -93,6 +96,8 @@ def lowers(*paths: str, documents: bool = False) -> Callable[[Lowering], Lowerin
             (_LOWERINGS if is_own(function) else _USERS)[path] = function
             if documents:
                 _READERS_OF_TEXT.add(path)
+            if vector:
+                _READERS_OF_VECTORS.add(path)
         return function
 
     return register
@@ -130,6 +135,11 @@ def inverse(path: str) -> Inverse | None:
 def reads_documents(path: str) -> bool:
     """Whether instances of a class take a list of texts, not a table."""
     return lowering(path) is not None and path in _READERS_OF_TEXT
+
+
+def reads_vectors(path: str) -> bool:
+    """Whether instances of a class take one column as a vector."""
+    return lowering(path) is not None and path in _READERS_OF_VECTORS
 
 
 def registered() -> list[str]:

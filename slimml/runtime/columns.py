@@ -92,6 +92,7 @@ class RowReader:
         self._strict = strict
         self._float32 = float32
         self._documents = len(columns) == 1 and columns[0].kind == TEXT
+        self._flat = schema.flat or self._documents
         self._number_at = [i for i, c in enumerate(columns) if c.read and c.kind == NUMBER]
         self._object_at = [i for i, c in enumerate(columns) if c.read and c.kind != NUMBER]
         self._number_names = [columns[i].name for i in self._number_at]
@@ -131,7 +132,7 @@ class RowReader:
                 hint="pass rows.toarray() for the answers to dense rows",
             )
         absent = NAN if self._sparse == MISSING else 0.0
-        return self._table(open_table(data, documents=self._documents, absent=absent))
+        return self._table(open_table(data, flat=self._flat, absent=absent))
 
     def _dict(self, row: dict[Any, Any]) -> Rows:
         row = self._respelled(row)
@@ -172,7 +173,7 @@ class RowReader:
             return self._table(from_dicts(rows, [c.name for c in self._columns]), by_name=True)
         if isinstance(first, (list, tuple)) or getattr(first, "ndim", 0) == 1:
             return self._table(from_lists(data))
-        if self._documents:
+        if self._flat:
             return self._table(Table(len(data), 1, None, lambda i: data))
         self._check_width(len(data))
         others = self._objects_by_place(data)
@@ -192,7 +193,7 @@ class RowReader:
         return self._one((), [data][: len(self._object_at)], single=True)
 
     def _frame_of_one(self, frame: Any) -> Rows:
-        table = open_table(frame, documents=False)
+        table = open_table(frame, flat=False)
         places = self._match(table, by_name=self._named)
         values = one_row_of_frame(frame, categories=bool(self._object_at))
         if values is None or (self._float32 and "float32" in map(str, frame.dtypes)):

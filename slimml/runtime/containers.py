@@ -37,8 +37,8 @@ class Table:
     bare: bool = False
 
 
-def open_table(data: Any, *, documents: bool, absent: float = 0.0) -> Table:
-    """Any supported container but dicts, lists and tuples. `documents`: 1-D containers are rows of one text column;
+def open_table(data: Any, *, flat: bool, absent: float = 0.0) -> Table:
+    """Any supported container but dicts, lists and tuples. `flat`: 1-D containers are rows of one column;
     `absent`: what stands where a sparse matrix stores nothing.
 
     Raises InputError, in scikit-learn's words where it has some.
@@ -54,12 +54,12 @@ def open_table(data: Any, *, documents: bool, absent: float = 0.0) -> Table:
         return _sparse(data, absent)
     one_column = getattr(data, "to_pylist" if library == "pyarrow" else "to_list", None)
     if library in ("pandas", "polars", "pyarrow") and one_column is not None:
-        if documents:
-            return _documents(one_column())
+        if flat:
+            return _one_column(one_column())
         what = f"expected a 2-dimensional container, got a {type(data).__name__}"
         raise InputError(what, hint="for one row pass a dict or row.to_frame().T; for one column series.to_frame()")
     if library == "numpy" or (not library and hasattr(data, "__array__")):
-        return _array(data, documents)
+        return _array(data, flat)
     hint = "call .collect() first" if hasattr(data, "collect") else _ROWS
     raise InputError(f"cannot read rows from a {type(data).__name__}", hint=hint)
 
@@ -107,18 +107,18 @@ def is_pandas_frame(data: object) -> bool:
     return _library(type(data)) == "pandas" and getattr(data, "ndim", 0) == 2
 
 
-def _documents(values: list[Any]) -> Table:
+def _one_column(values: list[Any]) -> Table:
     return Table(len(values), 1, None, lambda i: values)
 
 
-def _array(data: Any, documents: bool) -> Table:
+def _array(data: Any, flat: bool) -> Table:
     import numpy as np
 
     if type(data).__name__ == "matrix":
         raise InputError("np.matrix is not supported", hint="convert it with np.asarray")
     array = np.asarray(data)
-    if array.ndim == 1 and documents and array.dtype.kind in "UOST":
-        return _documents(array.tolist())
+    if array.ndim == 1 and flat and array.dtype.kind in "biufUOST":
+        return _one_column(array.tolist())
     if array.dtype.kind not in "biufOUST":
         hint = "a structured array becomes rows as pandas.DataFrame(array)" if array.dtype.names else _ROWS
         raise InputError(f"cannot read numbers or categories from an array of dtype {array.dtype}", hint=hint)

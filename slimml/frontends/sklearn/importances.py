@@ -29,7 +29,8 @@ def importances(est: Record, getter: Any, ctx: Lowerer) -> np.ndarray:
     if getter != "auto":
         return _attribute(est, getter, ctx)
     # Before 0.24 it was the other way round, but no class of scikit-learn has both.
-    return _attribute(est, "coef_" if est.has("coef_") else "feature_importances_", ctx)
+    linear = est.has("coef_") or est.get("kernel") == "linear"
+    return _attribute(est, "coef_" if linear else "feature_importances_", ctx)
 
 
 def _attribute(est: Any, path: str, ctx: Lowerer) -> np.ndarray:
@@ -45,6 +46,8 @@ def _attribute(est: Any, path: str, ctx: Lowerer) -> np.ndarray:
         raise ctx.unsupported(f"an importance_getter that ends in {path!r:.60} of no estimator")
     if name == "feature_importances_":
         return _feature_importances(est, ctx)
+    if name == "coef_" and est.module.startswith("sklearn.svm.") and est.get("kernel") == "linear":
+        return _of_kernel(est, ctx)
     if not est.has(name):
         raise ctx.unsupported(f"the {name} of {est.path}, which the file does not hold, is not handled")
     return est_array(est, name, ctx)
@@ -60,6 +63,14 @@ def _feature_importances(est: Record, ctx: Lowerer) -> np.ndarray:
     if est.module == "lightgbm.sklearn":
         return _of_lightgbm(est, ctx)
     raise ctx.unsupported(f"the feature_importances_ of {est.path} are not handled")
+
+
+def _of_kernel(est: Record, ctx: Lowerer) -> np.ndarray:
+    """BaseLibSVM._get_coef: one row of coefficients, of the support vectors' columns."""
+    dual, points = (est_array(est, name, ctx) for name in ("_dual_coef_", "support_vectors_"))
+    if dual.ndim != 2 or len(dual) != 1 or points.ndim != 2 or dual.shape[1] != len(points):
+        raise ctx.unsupported(f"the coef_ of {est.name} of several classes is not handled")
+    return np.asarray(dual @ points)
 
 
 def _of_tree(est: Record, ctx: Lowerer, *, normalized: bool = True) -> np.ndarray:
