@@ -119,7 +119,7 @@ def test_a_model_of_unknown_steps_is_not_called_unfitted():
     [
         (DBSCAN().fit(X), "no method for new ones"),
         (TSNE(perplexity=5, max_iter=250).fit(X), "no method for new ones"),
-        (MultiLabelBinarizer().fit([{"a"}, {"b", "c"}]), "takes labels, not rows"),
+        (MultiLabelBinarizer().fit([{"a"}, {"b", "c"}]), "takes sets of labels, not rows"),
     ],
     ids=lambda v: type(v).__name__ if not isinstance(v, str) else "",
 )

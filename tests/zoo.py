@@ -672,8 +672,9 @@ SELECTED = [
 ]
 
 LABELS = [
-    frame("labels/encoder", OnOneColumn(LabelEncoder()), columns=["grade"]),
-    frame("labels/binarizer", OnOneColumn(LabelBinarizer(neg_label=-1)), columns=["plan"]),
+    frame("labels/encoder", OnOneColumn(LabelEncoder()), columns=["x0"], prepare=lambda x: x.assign(x0=x["grade"])),
+    frame("labels/binarizer", OnOneColumn(LabelBinarizer(neg_label=-1)), columns=["x0"],
+          prepare=lambda x: x.assign(x0=x["plan"])),
 ]
 
 LINEAR = [

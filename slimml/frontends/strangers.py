@@ -20,11 +20,13 @@ _NO_NEW_ROWS = frozenset(
         *moved("sklearn.manifold._spectral_embedding", "SpectralEmbedding"),
     ]
 )
-_OF_LABELS = frozenset(
-    [
-        *moved("sklearn.preprocessing._label", "LabelEncoder", "LabelBinarizer", "MultiLabelBinarizer"),
-    ]
-)
+# What they take instead of rows of a table.
+_NO_TABLE = {
+    **dict.fromkeys(moved("sklearn.preprocessing._label", "MultiLabelBinarizer"), "sets of labels"),
+    **dict.fromkeys(moved("sklearn.feature_extraction._dict_vectorizer", "DictVectorizer"), "dicts of any keys"),
+    **dict.fromkeys(moved("sklearn.feature_extraction._hash", "FeatureHasher"), "dicts or lists of any length"),
+    "sklearn.feature_extraction.hashing.FeatureHasher": "dicts or lists of any length",
+}
 # Packages by the name that their classes start with.
 _LIBRARIES = {
     "autogluon": "AutoGluon",
@@ -68,9 +70,9 @@ def why_unknown(path: str) -> tuple[str, str]:
     if path in _NO_NEW_ROWS:
         what = f"{path} answers only for the rows that it was fitted on: it has no method for new ones"
         return what, "There is nothing to compile. Fit a model that predicts on its answers, and save that one."
-    if path in _OF_LABELS:
-        what = f"{path} turns labels into numbers and back: it takes labels, not rows"
-        return what, "Give the model itself, and keep this beside it for the labels."
+    if path in _NO_TABLE:
+        what = f"{path} takes {_NO_TABLE[path]}, not rows of a table"
+        return what, "Leave this step outside: make the columns first, and give the model that reads them."
     if package in _LIBRARIES:
         return f"no frontend knows {path}: models of {_LIBRARIES[package]} are not read", WAYS_OUT
     if package == "__main__":

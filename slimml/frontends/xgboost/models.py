@@ -49,6 +49,7 @@ def regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers("xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRFClassifier")
 def classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
+    """Every booster, early stopping, categories and any `missing`; several labels a row."""
     model = _parsed(est._Booster, ctx)
     total = _margin(est, model, x, ctx)
     table, given = _classes(est, ctx)
