@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.lib.recfunctions import drop_fields
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import KBinsDiscretizer
 from sklearn.tree import DecisionTreeClassifier
 
@@ -115,6 +116,15 @@ def boosting(release: str, loss: str = "sklearn._loss.loss.HalfBinomialLoss") ->
 def test_deviances_chose_the_first_of_two_equal_classes(release: str, loss: str, chosen: int):
     (labels,) = graph_answer(lower(boosting(release, loss)), "predict", X)
     assert (labels == chosen).all()
+
+
+def test_binary_multinomial_regression_answered_by_one_sigmoid_before_0_20():
+    model = LogisticRegression().fit(X, Y > 0)
+    for release, factor in (("0.19.2", 1.0), ("0.20.3", 2.0)):
+        root = as_of(release, model)
+        root.fields["multi_class"] = "multinomial"
+        chance = 1 / (1 + np.exp(-factor * model.decision_function(X)))
+        np.testing.assert_allclose(graph_answer(lower(root), "predict_proba", X)[0][:, 1], chance, rtol=1e-12)
 
 
 def test_losses_and_first_estimators_of_another_release_are_refused():

@@ -42,14 +42,16 @@ def hist_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Two and more classes, missing values, categories as numbers, strings and pandas dtypes."""
     classes = labels(est.classes_, ctx)
     total = _raw_predictions(est, x, ctx)
-    if total.type.width > 1:
-        choice: Node = ArgMax(inputs=(total,), origin=ctx.where)
-        return classifier(classes, total, choice, Softmax(inputs=(total,), origin=ctx.where), log=False)
-    choice = IsPositive(inputs=(total,), origin=ctx.where)
+    several, by_chance = total.type.width > 1, (0, 0) < ctx.version < (1, 4)
+    chances = Softmax(inputs=(total,), origin=ctx.where) if several else logistic(total, ctx)
+    if several or by_chance:  # https://github.com/scikit-learn/scikit-learn/pull/27844
+        choice: Node = ArgMax(inputs=(chances if by_chance else total,), origin=ctx.where)
+    else:
+        choice = IsPositive(inputs=(total,), origin=ctx.where)
     if len(classes) == 1:  # one class is the negative of two, of which its baseline leaves no doubt
-        model = classifier(np.tile(classes, 2), total, choice, logistic(total, ctx), log=False)
+        model = classifier(np.tile(classes, 2), total, choice, chances, log=False)
         return replace(model, classes=(classes,))
-    return classifier(classes, total, choice, logistic(total, ctx), log=False)
+    return classifier(classes, total, choice, chances, log=False)
 
 
 def _raw_predictions(est: Record, x: Source, ctx: Lowerer) -> Node:

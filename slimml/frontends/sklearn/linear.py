@@ -117,6 +117,8 @@ def _one_vs_rest(est: Record, classes: int, ctx: Lowerer) -> bool:
     if not est.has("multi_class"):
         return classes == 2
     rule = est.multi_class
+    if classes == 2 and (0, 0) < ctx.version < (0, 20):
+        return True  # multinomial ones too: https://github.com/scikit-learn/scikit-learn/pull/9939
     if rule in ("ovr", "warn"):
         return True
     return rule in ("auto", "deprecated") and (classes == 2 or est.get("solver") == "liblinear")
