@@ -9,6 +9,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ from tests.shared import shared_dir, why_no_shared
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the workers of one run a folder in common for the fitted models of the zoo."""
+    if hasattr(config, "workerinput") or "SLIMML_ZOO" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="slimml-zoo-")
+    os.environ["SLIMML_ZOO"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder))
+    config.add_cleanup(lambda: os.environ.pop("SLIMML_ZOO"))
 
 
 @pytest.fixture(scope="session")

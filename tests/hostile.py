@@ -231,10 +231,11 @@ def graph_answer(graph: Graph, method: str, rows: Any) -> Any:
     return None if values is None else labelled(graph, method, values)
 
 
-def graph_values(graph: Graph, method: str, blocks: dict[Input, np.ndarray]) -> dict[Node, Any] | None:
-    """The values of all nodes that a method needs; None where it raises InputError."""
+def graph_values(graph: Graph, method: str | None, blocks: dict[Input, np.ndarray]) -> dict[Node, Any] | None:
+    """The values of all nodes that a method needs, or all methods; None where it raises InputError."""
+    outputs = graph.outputs if method is None else [graph.output(method)]
     try:
-        return evaluate(graph.output(method).nodes, blocks)
+        return evaluate([n for o in outputs for n in o.nodes], blocks)
     except InputError:
         return None
 
