@@ -10,10 +10,11 @@ import numpy as np
 from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph, evaluate
 from slimml.ir.node import Node, Value
-from slimml.ir.ops.categories import Lookup, LowerBound, OneHot
+from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
 from slimml.ir.ops.heads import Complement
 from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract, missing_mask
+from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.text import CountTerms, HashTerms
 from slimml.parity.rows import RawRows
 from slimml.schema import NUMBER, TEXT
@@ -109,11 +110,16 @@ def _note(node: Node, column: int, seen: Interesting) -> None:
 def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
     """The graph without refusals, and the gates of the new graph to those of the old one."""
     gates: dict[Node, Node] = {}
+    # Tables that ranks are looked up in have no entry for what is missing: there it is 0 behind the gate.
+    tables = any(isinstance(n, OneHot | Recode) and isinstance(n.inputs[0], Rank) for n in graph.nodes())
 
     def open_gate(node: Node) -> Node:
-        if isinstance(node, Guard):
+        if isinstance(node, Guard) and tables and node.type.numeric and node.type.layout == "dense":
+            fill = tuple(np.where(node.missing, np.nan, 0.0).tolist())
+            opened: Node = FillMissing(inputs=node.inputs, sentinel=np.nan, fill=fill, origin=node.origin)
+        elif isinstance(node, Guard):
             width = node.source.width
-            opened: Node = replace(
+            opened = replace(
                 node, low=np.full(width, -np.inf), high=np.full(width, np.inf), missing=np.ones(width, dtype=bool)
             )
         elif isinstance(node, Lookup | LowerBound) and any(node.refuse):
