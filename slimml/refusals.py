@@ -18,7 +18,7 @@ from slimml.frontends.imblearn import is_sampler
 from slimml.frontends.lowerer import lower
 from slimml.frontends.registry import WAYS_OUT, lowering
 from slimml.frontends.strangers import why_unknown
-from slimml.frontends.width import columns_of
+from slimml.frontends.width import Columns, columns_of
 from slimml.ingest import scan as ingest
 from slimml.ingest.containers import is_model, models
 from slimml.ingest.limits import DEFAULT, Limits
@@ -94,14 +94,16 @@ def _why(record: Record) -> str:
         return why_unknown(record.path)[0]
     if steps_inside(record.fields.get, is_model):
         return ""
+    stateless = not any(name.endswith("_") for name in record.fields)
     try:
         columns_of(record)
     except UnsupportedModelError:
-        return ""  # what comes in, the steps before it know
+        if not stateless:
+            return ""  # what comes in, the steps before it know
     try:
-        lower(record)
+        lower(record, offered=Columns(("x0",)))
     except (UnsupportedEstimatorError, UserCodeError) as error:
         return error.what
     except UnfittedModelError as error:
-        return f"{error.what}: {error.hint}"
+        return "" if stateless else f"{error.what}: {error.hint}"
     return ""
