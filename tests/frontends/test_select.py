@@ -135,7 +135,9 @@ def test_a_prefit_estimator_needs_no_fit_of_the_selector():
     hold(prefit, graph, ODD_ROWS)
 
 
-@pytest.mark.parametrize("options", [{"importance_getter": half}, {"importance_getter": "missing_"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"importance_getter": half}, {"importance_getter": "missing_"}], ids=["own", "missing"]
+)
 def test_importances_that_are_not_known_are_refused(options):
     selector = SelectFromModel(Ridge()).fit(X, SIGNAL).set_params(**options)
     with pytest.raises(UnsupportedEstimatorError, match="importance_getter|missing_"):
