@@ -187,7 +187,7 @@ def _of_one_hot(est: Record) -> int | None:
     chosen = est.get("_categorical_features", est.get("categorical_features"))
     if chosen is None or isinstance(chosen, str):
         return _extent(est.get("categories_", est.get("n_values_")), 0)
-    mask = np.asarray(chosen)
+    mask = _positions(chosen)
     return mask.size if mask.dtype.kind == "b" else None
 
 
@@ -199,13 +199,21 @@ def _extent_of_choices(est: Record) -> int | None:
     choices, ends = est.get("transformers_"), []
     for choice in [*(choices if isinstance(choices, list) else ()), est.get("_remainder")]:
         step, columns = choice[1:] if isinstance(choice, tuple) and len(choice) == 3 else (None, ())
-        mask = np.asarray(_reach(columns, step) if isinstance(columns, slice) else columns)
+        mask = _positions(_reach(columns, step) if isinstance(columns, slice) else columns)
         if columns is None or not mask.size:  # nothing remains
             continue
         if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and mask.min() < 0):
             return None
         ends.append(mask.size if mask.dtype.kind == "b" else int(mask.max()) + 1)
     return max(ends, default=None)
+
+
+def _positions(columns: Any) -> np.ndarray:
+    """Positions, or a mask, as an array; of anything else an array of objects."""
+    items = columns.tolist() if isinstance(columns, np.ndarray) else columns
+    items = list(items) if isinstance(items, list | tuple | range) else [items]
+    plain = all(isinstance(i, int | np.integer | np.bool_) for i in items)
+    return np.asarray(items) if plain else np.empty(len(items), dtype=object)
 
 
 def _reach(columns: slice, step: Any) -> Any:

@@ -69,6 +69,15 @@ def test_an_old_column_transformer_tells_the_names():
     assert columns_of(root) == Columns(("a", "b", "c", "d"), named=True)
 
 
+def test_a_choice_of_columns_that_is_none_tells_nothing():
+    root = before_0_24(ColumnTransformer([("t", StandardScaler(), [0, 1])]).fit(X))
+    for odd in ([[0, 1], [2]], ["a", None], [-1], 1 << 70, Record("x", "Y")):
+        root.fields["transformers_"] = [("t", root.fields["transformers_"][0][1], odd)]
+        root.fields["_remainder"] = ("remainder", "drop", None)
+        with pytest.raises(UnsupportedEstimatorError):
+            columns_of(root)
+
+
 def test_texts_are_one_column():
     root = before_0_24(make_pipeline(CountVectorizer(), LogisticRegression()).fit(["a word", "no word"], [0, 1]))
     assert columns_of(root) == Columns(("x0",), documents=True)
