@@ -1,8 +1,6 @@
-"""Models of test_releases.py that do not answer as their release did yet: name -> the releases.
+"""Models of test_releases.py that do not answer as their release did: name -> the releases, with spaces between.
 
-What gains its answer leaves the table: delete the release, or the line. (Blank lines keep merges apart.)
+What gains its answer leaves the table: delete the release, or the line.
 """
 
-NOT_YET: dict[str, str] = {
-    "rfe": "0.18.2-py27 0.20.3 0.22.2.post1 0.24.2 1.1.3 1.3.2 1.5.2 1.8.0",
-}
+NOT_YET: dict[str, str] = {}
