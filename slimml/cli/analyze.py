@@ -26,7 +26,7 @@ Row = tuple[str, str, str, str, str, str, str]
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the fitted model: a pickle or a joblib dump")
+    parser.add_argument("model", metavar="MODEL", help="the fitted model: a pickle, a joblib dump or a skops file")
     add_data(parser, "rows to time the model on")
     add_running(parser)
     parser.add_argument("--html", metavar="FILE", help="write a page with charts, for any browser, without a network")

@@ -16,9 +16,9 @@ from slimml.errors import NoBackendError, ParityError, UsageError
 from slimml.options import BACKENDS, GOALS
 
 _DETAILS = """\
-MODEL is a pickle or joblib dump (gzip, bz2, xz, lz4 or zip around it is fine). It is read as data: nothing that it
-names is imported or called. Where the library that wrote it is installed and every name in it is known to be harmless,
-the original is run in a process of its own and every answer is compared with its answers.
+MODEL is a pickle, joblib dump or skops file (gzip, bz2, xz, lz4 or zip around it is fine). It is read as data: nothing
+that it names is imported or called. Where the library that wrote it is installed and every name in it is known to be
+harmless, the original is run in a process of its own and every answer is compared with its answers.
 
 examples:
   slimml shrink model.pkl
@@ -29,7 +29,7 @@ examples:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the fitted model: a pickle or a joblib dump")
+    parser.add_argument("model", metavar="MODEL", help="the fitted model: a pickle, a joblib dump or a skops file")
     parser.add_argument(
         "-o", "--out", metavar="OUT", help="what to write: .slim, .onnx or .tl (default: MODEL's name .slim, here)"
     )

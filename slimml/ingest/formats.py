@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from slimml.errors import CorruptInputError, UnknownFormatError
 
-# What slimml means to read, and does not yet.
-_NOT_YET = "This release reads pickles and joblib dumps; save the fitted model with joblib.dump or pickle.dump."
+_CONVERTED = "Use the pickle, joblib dump or skops file of the estimator that it was converted from."
 _SAVE_AGAIN = "Save the fitted model with joblib.dump or pickle.dump and use that file."
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -60,7 +59,7 @@ def _refuse_model_formats(head: bytes, text: bytes) -> None:
     if text[:1] == b"{" or text[:2] in (b'["', b"[{", b"[[", b"[\n"):
         raise UnknownFormatError("a JSON document", hint=_SAVE_AGAIN)
     if _looks_like_onnx(head):
-        raise UnknownFormatError("an ONNX model, which is not read yet", hint=_NOT_YET)
+        raise UnknownFormatError("an ONNX model, which is not read yet", hint=_CONVERTED)
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
         raise UnknownFormatError("a safetensors file", hint=_SAVE_AGAIN)
 
