@@ -10,6 +10,8 @@ from slimml.errors import ArtifactCorruptError, InputError
 
 NUMBER, CATEGORY, TEXT = "number", "category", "text"
 KINDS = (NUMBER, CATEGORY, TEXT)
+# What the original makes of the integers of an array, where it does not refuse or differ from step to step.
+FLOAT64, FLOAT32 = "float64", "float32"
 # What the original takes a cell for that a sparse matrix does not store; or it answers no sparse rows, or otherwise.
 ZERO, MISSING, REFUSED = "zero", "missing", "refused"
 
@@ -62,6 +64,7 @@ class Schema:
     `sparse`  what stands where a sparse matrix stores nothing: zero, missing; refused where none may come
     `spaced`  whether "_" in a name may stand for a space in the caller's own
     `flat`    whether the original takes its one column as a vector: a list of values, or a 1-D array, is many rows
+    `integers`  what those of an array are read as: float64, float32; refused where it matters and steps disagree
     """
 
     columns: tuple[Column, ...]
@@ -69,6 +72,7 @@ class Schema:
     sparse: str = ZERO
     spaced: bool = False
     flat: bool = False
+    integers: str = FLOAT64
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,8 +82,9 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict."""
         columns = [_column_json(c) for c in self.columns]
-        set_ = {name: True for name in ("spaced", "flat") if getattr(self, name)}
-        return {"named": self.named, "sparse": self.sparse, **set_, "columns": columns}
+        rare: dict[str, Any] = {name: True for name in ("spaced", "flat") if getattr(self, name)}
+        rare |= {"integers": self.integers} if self.integers != FLOAT64 else {}
+        return {"named": self.named, "sparse": self.sparse, **rare, "columns": columns}
 
     @classmethod
     def from_json(cls, value: object) -> Schema:
@@ -90,13 +95,16 @@ class Schema:
             raise ArtifactCorruptError("the schema does not say whether its columns are named")
         if value.get("sparse") not in (ZERO, MISSING, REFUSED):
             raise ArtifactCorruptError("the schema does not say whether its rows may be sparse")
+        integers = value.get("integers", FLOAT64)
+        if integers not in (FLOAT64, FLOAT32, REFUSED):
+            raise ArtifactCorruptError("the schema does not say what integers are read as")
         columns = tuple(_column(c) for c in value["columns"])
         flat = value.get("flat", False)
         if flat is not False and (flat is not True or len(columns) != 1):
             raise ArtifactCorruptError("the schema does not say whether its one column is a vector")
         if len({c.name for c in columns}) != len(columns):
             raise ArtifactCorruptError("the schema names a column twice")
-        return cls(columns, value["named"], value["sparse"], value.get("spaced") is True, flat)
+        return cls(columns, value["named"], value["sparse"], value.get("spaced") is True, flat, integers)
 
 
 def respelled(given: Iterable[Any], known: Collection[str]) -> list[Any]:

@@ -11,7 +11,7 @@ from slimml.ir import domain
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Input, Select
-from slimml.schema import CATEGORY, NUMBER, REFUSED, TEXT, ZERO, Column, Schema
+from slimml.schema import CATEGORY, FLOAT64, NUMBER, REFUSED, TEXT, ZERO, Column, Schema
 
 _Maker = Callable[[Node, list[int]], Node]
 _Codes = tuple[str | int | float, ...]
@@ -25,7 +25,8 @@ class RawTable:
     the user declared. `nan_only`: categories that a step took NaN for missing in (see Frame.missing_is_nan). `sparse`:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
     mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
-    `spaced`: as of Columns. `flat`: as of Schema.
+    `spaced`: as of Columns. `flat`: as of Schema. `integers`: as what the steps that read raw columns take those of an
+    array.
     """
 
     names: tuple[str, ...]
@@ -35,6 +36,7 @@ class RawTable:
     domains: dict[int, Domain] = field(default_factory=dict)
     nan_only: set[int] = field(default_factory=set)
     sparse: set[str] = field(default_factory=set)
+    integers: set[str] = field(default_factory=set)
     codes: dict[int, set[_Codes | None]] = field(default_factory=dict)
     float32: bool = False
     spaced: bool = False
@@ -69,7 +71,8 @@ class RawTable:
             columns.append(Column(name, kind, dtype, i in read, () if len(codes) > 1 else next(iter(codes), None)))
         # Steps that disagree leave no one reading.
         sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
-        return Schema(tuple(columns), self.named, sparse, self.spaced, self.flat)
+        integers = REFUSED if len(self.integers) > 1 else next(iter(self.integers), FLOAT64)
+        return Schema(tuple(columns), self.named, sparse, self.spaced, self.flat, integers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,14 @@ class Frame:
             if self.table.kinds.get(c) == CATEGORY:
                 self.table.nan_only.add(c)
 
-    def floats(self, origin: str, *, sparse: str = REFUSED) -> Node:
-        """The columns as one float64 block. `sparse`: what the reader takes a sparse matrix's empty cells for."""
+    def floats(self, origin: str, *, sparse: str = REFUSED, integers: str = FLOAT64) -> Node:
+        """The columns as one float64 block.
+
+        `sparse`: what the reader takes a sparse matrix's empty cells for; `integers`: as what it reads arrays of them.
+        """
         self.kinds([NUMBER] * self.width)
         self.table.sparse.add(sparse)
+        self.table.integers.add(integers)
         return self.table.block(self.columns, NUMBER, origin)
 
     def documents(self, origin: str) -> Node:
@@ -140,6 +147,7 @@ class Frame:
         `codes`: per column, what the numbers of an array stand for where that is not themselves (Column.codes).
         """
         self.table.sparse.add(sparse)
+        self.table.integers.add(FLOAT64)
         for i, kind in enumerate(kinds):
             if kind == CATEGORY:
                 self.table.codes.setdefault(self.columns[i], set()).add(codes[i] if codes else None)

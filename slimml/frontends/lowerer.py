@@ -24,7 +24,7 @@ from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import FillMissing, Guard
 from slimml.ir.types import distinct
 from slimml.ir.verify import verify
-from slimml.schema import CATEGORY, NUMBER, REFUSED, ZERO
+from slimml.schema import CATEGORY, FLOAT64, NUMBER, REFUSED, ZERO
 
 Source = Frame | Node
 Finite = Literal["all", "missing", "any"]
@@ -99,17 +99,25 @@ class Lowerer:
             return function(est, x, self)
 
     def floats(
-        self, x: Source, *, finite: Finite = "any", csr: bool = False, sparse: str = REFUSED, narrow: bool = False
+        self,
+        x: Source,
+        *,
+        finite: Finite = "any",
+        csr: bool = False,
+        sparse: str = REFUSED,
+        narrow: bool = False,
+        integers: str = FLOAT64,
     ) -> Node:
         """x as numbers, as the original's check_array makes them: float64, dense unless `csr` is fine.
 
         `finite`: "all" refuses NaN and infinities, "missing" infinities alone, "any" nothing. `sparse`: what the
         original takes a sparse matrix's empty cells for. `narrow`: the original keeps float32
-        (check_array(dtype=[float64, float32])), of rows that are so or that a step before made so.
+        (check_array(dtype=[float64, float32])), of rows that are so or that a step before made so. `integers`: as of
+        Schema.
         """
         names: tuple[str, ...] = ()
         if isinstance(x, Frame):
-            names, x = x.names, x.floats(self.where, sparse=sparse)
+            names, x = x.names, x.floats(self.where, sparse=sparse, integers=integers)
         if x.type.dtype != "float64" and not (narrow and x.type.dtype == "float32"):
             x = Cast(inputs=(x,), dtype="float64", origin=self.where)
         if x.type.layout == "csr" and not csr:

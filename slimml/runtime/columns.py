@@ -16,7 +16,7 @@ from slimml.runtime.containers import (
     open_table,
 )
 from slimml.runtime.values import NAN, categories, category, coded, number, numbers, text, texts
-from slimml.schema import MISSING, NUMBER, REFUSED, TEXT, Column, Schema, respelled
+from slimml.schema import FLOAT64, MISSING, NUMBER, REFUSED, TEXT, Column, Schema, respelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,6 +89,7 @@ class RowReader:
         self._named = schema.named
         self._sparse = schema.sparse
         self._spaced = frozenset(schema.names) if schema.spaced else None
+        self._integers = schema.integers
         self._strict = strict
         self._float32 = float32
         self._documents = len(columns) == 1 and columns[0].kind == TEXT
@@ -209,6 +210,8 @@ class RowReader:
     def _blocks(self, table: Table, places: Sequence[int]) -> Rows:
         float32 = self._float32 and self._is_float32(table, places)
         floats = _number_block(table, [places[i] for i in self._number_at], self._number_names, float32)
+        if self._integers != FLOAT64 and _large_integers(table, floats):
+            floats = self._narrowed(floats)
         objects: list[list[Any]] = []
         for j, (i, name) in enumerate(zip(self._object_at, self._object_names)):
             values = _python_values(table.column(places[i]), name)
@@ -218,6 +221,14 @@ class RowReader:
                 values = [NAN if value is None else value for value in values]
             objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))
         return Rows(False, table.count, None, None, floats, _object_block(objects, table.count), float32)
+
+    def _narrowed(self, floats: Floats) -> Floats:
+        """Integers as the original reads those of an array: rounded to float32."""
+        narrow: Floats = floats.astype("float32").astype("float64")
+        if self._integers == REFUSED and (narrow != floats).any():
+            what = "integers beyond 2**24 in an array, which one step of the model rounds to float32, another does not"
+            raise InputError(what, hint="pass an array of floats, or a DataFrame, which no step rounds")
+        return narrow
 
     def _is_float32(self, table: Table, places: Sequence[int]) -> bool:
         """Whether every number column is float32, those too that the model does not read but the original does."""
@@ -282,6 +293,15 @@ def _number_block(table: Table, places: list[int], names: list[str], float32: bo
             values = numbers(_python_values(values, name), name)
         block[:, j] = values
     return block
+
+
+def _large_integers(table: Table, floats: Floats) -> bool:
+    """Whether the rows came as an array (or lists) of integers alone, some of which float32 does not hold."""
+    if not table.bare or not (abs(floats) > 2**24).any():
+        return False
+    if table.block is not None:
+        return str(table.block.dtype.kind) in "iu"
+    return all(type(value) is int for i in range(table.width) for value in table.column(i))
 
 
 def _python_values(values: Any, column: str) -> Sequence[Any]:

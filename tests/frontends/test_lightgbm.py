@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingRegressor
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -145,9 +147,7 @@ def test_columns_are_found_by_names_with_the_spaces_that_lightgbm_replaces():
     model = gbm(False).fit(frame, _SIGNAL)
     expected = model.predict(frame)
     for data in (None, frame):
-        source = ingest(pickle.dumps(model), None)
-        _, final, _ = graphs(source, read_sample(source.root, data, None, None), ShrinkOptions())
-        opened = build(next(b for b in BACKENDS if b.name == "portable"), final, ShrinkOptions(), {}, []).model
+        opened = _opened(model, data)
         assert opened.schema.names == ("plain", "with_a_space", "never_read")
         assert np.array_equal(opened.predict(frame), expected)
         assert np.array_equal(opened.predict(frame.rename(columns=lambda n: n.replace(" ", "_"))), expected)
@@ -155,6 +155,28 @@ def test_columns_are_found_by_names_with_the_spaces_that_lightgbm_replaces():
         assert opened.predict(frame.iloc[7].to_dict()) == expected[7]
     with pytest.raises(InputError, match="with_a_space"):
         opened.predict(frame.drop(columns="with a space"))
+
+
+def _opened(model, data=None):
+    """The artifact of the portable backend."""
+    source = ingest(pickle.dumps(model), None)
+    _, final, _ = graphs(source, read_sample(source.root, data, None, None), ShrinkOptions())
+    return build(next(b for b in BACKENDS if b.name == "portable"), final, ShrinkOptions(), {}, []).model
+
+
+def test_integers_of_an_array_are_rounded_to_float32_as_lightgbm_does():
+    rng = np.random.default_rng(3)
+    rows = rng.integers(2**30, 2**30 + 2000, (300, 2))
+    model = gbm(False, n_estimators=5, min_child_samples=2).fit(rows.astype(float), np.sin(rows[:, 0] / 30))
+    opened = _opened(model)
+    assert (model.predict(rows) != model.predict(rows.astype(float))).any()
+    for block in (rows, rows.astype(float), rows.tolist(), pd.DataFrame(rows), rows.astype("uint64")):
+        assert np.array_equal(opened.predict(block), model.predict(block))
+    small = rows - 2**30
+    assert np.array_equal(opened.predict(small), model.predict(small))
+    both = VotingRegressor([("boosted", gbm(False, n_estimators=2)), ("linear", Ridge())]).fit(rows, rows[:, 0])
+    with pytest.raises(InputError, match="2\\*\\*24"):
+        _opened(both).predict(rows)
 
 
 def test_decision_function_is_there_from_4_7_on():

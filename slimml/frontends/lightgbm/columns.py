@@ -14,7 +14,7 @@ from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.columns import Cast
-from slimml.schema import CATEGORY, NUMBER, ZERO
+from slimml.schema import CATEGORY, FLOAT32, NUMBER, ZERO
 
 
 def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
@@ -27,7 +27,8 @@ def features(est: Record, model: ModelText, x: Source, ctx: Lowerer) -> Node:
         return ctx.floats(x, sparse=ZERO)
     tables = _pandas_tables(est, model, ctx)
     if not tables:
-        return ctx.floats(x, sparse=ZERO)
+        # _np2d_to_np1d here too.
+        return ctx.floats(x, sparse=ZERO, integers=FLOAT32)
     of_column = dict(zip(_pandas_columns(model, len(tables), x, ctx), tables, strict=True))
     for at in of_column:
         # Only a column of this dtype is taken for categories (_data_from_pandas).
