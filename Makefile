@@ -3,6 +3,7 @@
 #   make demo                       fit a heavy pipeline, shrink it, show before and after
 #   make test                       all tests (EXTRAS=hummingbird adds torch and Hummingbird)
 #   make lint types                 ruff, mypy
+#   make docs                       find what stands behind each supported class, write docs/estimators.md
 #   make bench                      build the benchmark pipelines, shrink and measure each; try the gate; time slimml
 #   make fuzz                       the property tests with many more random examples
 #   make clean                      remove what the above made
@@ -17,7 +18,7 @@ HUMMINGBIRD := hummingbird-ml==0.4.12
 comma := ,
 TEST_SET := all,test$(if $(EXTRAS),$(comma)$(EXTRAS))
 
-.PHONY: demo test lint format types bench fuzz clean
+.PHONY: demo test lint format types docs bench fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-all
@@ -38,6 +39,9 @@ format: $(VENV)/installed-dev
 
 types: $(VENV)/installed-all,test,dev
 	$(PY) -m mypy
+
+docs: $(VENV)/installed-all,test
+	$(PY) -m tests.supported
 
 bench: $(VENV)/installed-all,test
 	$(PY) -m benchmarks.run

@@ -28,7 +28,7 @@ import xgboost
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.compose import (
     ColumnTransformer,
     TransformedTargetRegressor,
@@ -1244,6 +1244,7 @@ CENTRES = [
     array("lda/three", LinearDiscriminantAnalysis(), "words"),
     array("qda/binary", QuadraticDiscriminantAnalysis(reg_param=0.1), "yes/no"),
     array("kmeans/plain", KMeans(4, n_init=1, random_state=0)),
+    array("kmeans/mini-batch", MiniBatchKMeans(3, n_init=1, random_state=0)),
     frame("kmeans/then-line", make_pipeline(prepared(sparse=True), KMeans(3, n_init=1, random_state=0), Ridge()),
           "amount"),
 ]
@@ -1320,6 +1321,7 @@ XGBOOST = [
           columns=[*NUMBERS, "job"], prepare=as_category),
     frame("xgboost/one-hot-categories", xgb("Regressor", enable_categorical=True, max_cat_to_onehot=9), "amount",
           columns=[*NUMBERS, "job"], prepare=as_category),
+    array("xgboost/ranker", Grouped(xgb("Ranker")), "three"),
     frame("xgboost/named", xgb("Regressor"), "amount", columns=NUMBERS),
     frame("xgboost/pipeline", make_pipeline(prepared(), xgb("Classifier")), "binary"),
     frame("xgboost/sparse", make_pipeline(prepared(sparse=True), xgb("Classifier")), "three"),
