@@ -22,7 +22,7 @@ _KNOWN = {
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
     """,
     "the original hands int columns through as ints; slimml answers float64": """
-        sklearn-onnx-279 sklearn-onnx-286 sklearn-onnx-293 sklearn-onnx-298
+        sklearn-onnx-279 sklearn-onnx-282 sklearn-onnx-286 sklearn-onnx-291 sklearn-onnx-293 sklearn-onnx-298
     """,
 }
 KNOWN = {case: reason for reason, cases in _KNOWN.items() for case in cases.split()}
