@@ -29,6 +29,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 from sklearn.multioutput import ClassifierChain, RegressorChain
@@ -59,7 +60,6 @@ from tests.hostile import limits, same_cells
 from tests.shared import shared_dir, why_no_shared
 
 HERE, FRONTENDS = "tests.test_traps", "tests.frontends.test_traps"
-LATER = "later: no frontend for it yet"
 
 # How a line of the collection begins: the tests that hold it ("module:test", or a test of this module).
 LINES: dict[str, tuple[str, ...]] = {
@@ -95,6 +95,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "test_targets_are_transformed_back",
         "test_links_of_a_chain_read_those_before",
         "test_isotonic_lines_bend_at_their_points",
+        "test_kernels_of_a_ridge_are_summed",
     ),
     "XGBoost `missing=`": ("test_xgboost_takes_its_own_missing_value",),
     "sentinel imputers": ("test_a_sentinel_is_one_value",),
@@ -444,6 +445,11 @@ def test_isotonic_lines_bend_at_their_points(backend, beyond):
     agree(backend, estimator, rows[:, None])
 
 
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_kernels_of_a_ridge_are_summed(backend, kernel):
+    agree(backend, fit(KernelRidge(kernel=kernel, gamma=0.2), X[:60], SIGNAL[:60]), X)
+
+
 # ------------------------------------------------------------------------------------------------------ tables, frames
 
 
@@ -586,8 +592,6 @@ def test_every_line_has_a_test_that_exists():
 
     for names in LINES.values():
         for name in names:
-            if name == LATER:
-                continue
             module, _, test = name.rpartition(":")
             assert callable(getattr(importlib.import_module(module or HERE), test, None)), name
 
