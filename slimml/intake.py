@@ -15,6 +15,7 @@ from slimml.frontends.narrow import beside, differs, may_differ
 from slimml.ingest.live import read_live
 from slimml.ingest.names import is_harmless
 from slimml.ingest.read import Ingested, read
+from slimml.ingest.record import Record
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
 from slimml.options import ShrinkOptions
@@ -128,6 +129,8 @@ def original(
     """
     if not isinstance(model, _FILES):
         return LiveReference(cut(follow(model, source.path) if source.path else model, span))
+    if isinstance(source.root, Record) and source.root.path == "onnx.ModelProto":
+        return NoReference("slimml does not run ONNX files that it was given")
     if not source.versions and not source.unsaid:
         return NoReference("the file does not say which release of which library wrote it")
     given = bytes(model) if isinstance(model, _BYTES) else model

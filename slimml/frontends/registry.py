@@ -80,6 +80,7 @@ _FAMILIES = (
     "imblearn",
     "lightgbm.models",
     "xgboost.models",
+    "onnx.model",
 )
 
 

@@ -16,6 +16,7 @@ from slimml.ingest.compression import compression_of, decompress
 from slimml.ingest.lightgbm import is_text_model
 from slimml.ingest.limits import Limits
 from slimml.ingest.machine import Source
+from slimml.ingest.onnx.model import is_onnx
 from slimml.ingest.skops.file import is_skops
 from slimml.ingest.xgboost.model import format_of
 
@@ -94,7 +95,7 @@ def _unwrap(opened: Opened, limits: Limits) -> None:
         if kind == "zip" and is_skops(memoryview(opened.data)):
             opened.skops = True
             return
-        if kind is None and (is_text_model(head) or format_of(head) is not None):
+        if kind is None and (is_text_model(head) or format_of(head) is not None or is_onnx(head)):
             return
         if kind is None:
             formats.refuse_known(head, len(opened.data))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from slimml.errors import CorruptInputError, UnknownFormatError
 
-_CONVERTED = "Use the pickle, joblib dump or skops file of the estimator that it was converted from."
 _SAVE_AGAIN = "Save the fitted model with joblib.dump or pickle.dump and use that file."
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -58,19 +57,8 @@ def refuse_known(head: bytes, size: int) -> None:
 def _refuse_model_formats(head: bytes, text: bytes) -> None:
     if text[:1] == b"{" or text[:2] in (b'["', b"[{", b"[[", b"[\n"):
         raise UnknownFormatError("a JSON document", hint=_SAVE_AGAIN)
-    if _looks_like_onnx(head):
-        raise UnknownFormatError("an ONNX model, which is not read yet", hint=_CONVERTED)
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
         raise UnknownFormatError("a safetensors file", hint=_SAVE_AGAIN)
-
-
-def _looks_like_onnx(head: bytes) -> bool:
-    # A ModelProto is protobuf: field 1, ir_version, a small varint; then a string (producer), the graph or the opset.
-    return (
-        head[:1] == b"\x08" and 0 < head[1:2][0] < 32 and head[2:3] in (b"\x12", b"\x3a", b"\x42")
-        if head[2:]
-        else False
-    )
 
 
 def may_be_pickle(head: bytes) -> bool:

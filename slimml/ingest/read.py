@@ -19,6 +19,7 @@ from slimml.ingest.hazards import hazards
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import HARMLESS, Import, imports_of, refuse_dangerous
+from slimml.ingest.onnx import model as onnx
 from slimml.ingest.skops.file import read_skops
 from slimml.ingest.spans import Stream
 from slimml.ingest.structure import check_structure
@@ -77,6 +78,8 @@ def read(
         return _read_text(opened, context, limits, select)
     if xgboost.format_of(opened.head) is not None:
         return _read_xgboost(opened, context, limits, select)
+    if onnx.is_onnx(opened.head):
+        return _read_onnx(opened, context, limits, select)
     if opened.skops:
         return _read_skops(opened, context, limits, select)
     try:
@@ -105,6 +108,11 @@ def _read_text(opened: Opened, context: Context, limits: Limits, select: str | N
 def _read_xgboost(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
     root = xgboost.booster_of(opened.data)
     return _own_format(root, opened, context, limits, select, lambda: f"XGBoost {root.fields[xgboost.PARSED].form}")
+
+
+def _read_onnx(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:
+    root = onnx.model_of(memoryview(opened.data))
+    return _own_format(root, opened, context, limits, select, lambda: "ONNX")
 
 
 def _read_skops(opened: Opened, context: Context, limits: Limits, select: str | None) -> Ingested:

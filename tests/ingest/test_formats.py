@@ -137,7 +137,6 @@ def _npy() -> bytes:
         (b"It was a dark night.\n", "text file"),
         (b"Model trained on Monday.\n", "text file"),
         (b'{"a": 1}', "JSON"),
-        (b"\x08\x09\x12\x07skl2onnx", "ONNX"),
         (_npy(), "NumPy array"),
         (_zip({"a.npy": _npy()}), "npz"),
         (_zip({"schema.json": b"{}", "0.npy": _npy()}), "not that of skops"),

@@ -1,0 +1,1 @@
+"""ONNX models: what ONNX Runtime answers when it runs the file."""

@@ -1,0 +1,310 @@
+"""What operators mean: one function for each, a table of which the graph is walked with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from slimml.frontends.onnx.scores import by_largest, class_table, transform_of, transformed
+from slimml.frontends.onnx.values import ML, Step, Tensor, as_dtype, one_each, operator
+from slimml.ir.node import Node
+from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.columns import Concat, Select
+from slimml.ir.ops.heads import ArgMax, Exp, Sigmoid, Softmax, Tanh
+from slimml.ir.ops.models import Linear
+from slimml.ir.ops.numeric import Add, Binarize, Divide, FillMissing, Multiply, Subtract
+from slimml.ir.ops.text import UnitRows
+
+_Out = tuple[Tensor | np.ndarray, ...]
+_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
+_STRING = 8
+_ELEMENTWISE: dict[str, Any] = {"Sigmoid": Sigmoid, "Exp": Exp, "Tanh": Tanh}
+_ARITHMETIC: dict[str, Any] = {"Add": Add, "Sub": Subtract, "Mul": Multiply, "Div": Divide}
+_NORMS = {"L1": "l1", "L2": "l2"}
+
+
+@operator("", "Identity")
+@operator(ML, "ZipMap")
+def passed_on(step: Step) -> _Out:
+    """ZipMap gives the same numbers as dictionaries."""
+    for name in ("classlabels_int64s", "classlabels_strings"):
+        step.get(name)
+    value = step.given[0] if step.given else None
+    if value is None:
+        raise step.unsupported("no input")
+    return (value,)
+
+
+@operator("", "Constant")
+def constant(step: Step) -> _Out:
+    """A tensor, a number or a list of numbers."""
+    for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
+        value = step.get(name)
+        if isinstance(value, np.ndarray | int | float):
+            return (np.asarray(value, dtype=np.float32 if isinstance(value, float) else None),)
+    raise step.unsupported("a constant of no known kind")
+
+
+@operator("", "Cast")
+def cast(step: Step) -> _Out:
+    """Numbers to another dtype; labels stay what they are, or turn into integers."""
+    to, value = step.whole("to", 0), step.given[0] if step.given else None
+    step.get("saturate")
+    step.get("round_mode")
+    if to != _STRING and to not in _DTYPES:
+        raise step.unsupported(f"to the element type {to}")
+    dtype = _DTYPES.get(to)
+    if isinstance(value, np.ndarray) and dtype and value.dtype.kind in "fiub":
+        return (value.astype(dtype),)
+    found = step.tensor()
+    if found.table is not None:
+        kind = "iu" if dtype in ("int64", "int32") else "U" if to == _STRING else ""
+        if found.table.dtype.kind not in kind or not kind:
+            raise step.unsupported(f"labels to the element type {to}")
+        return (Tensor(found.node, found.axes, found.table.astype(dtype) if dtype else found.table),)
+    if not found.node.type.numeric:
+        if to == _STRING:
+            return (found,)
+        raise step.unsupported("strings to numbers")
+    if dtype is None:
+        raise step.unsupported("numbers to strings")
+    if dtype.startswith("int") and found.node.type.dtype.startswith("float"):
+        raise step.unsupported("floats to integers")
+    return (Tensor(as_dtype(found.node, dtype, step.ctx), found.axes),)
+
+
+@operator("", "Concat")
+def concat(step: Step) -> _Out:
+    """Blocks side by side."""
+    axis, blocks = step.whole("axis", 0), [step.tensor(i) for i in range(len(step.given))]
+    axes = {b.axes for b in blocks}
+    if any(b.table is not None for b in blocks) or len(axes) != 1 or axis not in (-1, max(axes) - 1) or axes == {1}:
+        raise step.unsupported("of anything but tables, or of rows")
+    if len({b.node.type.dtype for b in blocks}) != 1:
+        raise step.unsupported("of several element types")
+    if len(blocks) == 1:
+        return (blocks[0],)
+    nodes = tuple(b.node for b in blocks)
+    return (Tensor(Concat(inputs=nodes, origin=step.ctx.where), axes.pop()),)
+
+
+@operator("", "Reshape", "Flatten")
+def reshape(step: Step) -> _Out:
+    """Rows stay rows: a vector, one table, or groups side by side."""
+    value = step.tensor()
+    if step.onnx.op == "Flatten":
+        if step.whole("axis", 1) != 1:
+            raise step.unsupported("an axis other than 1")
+        return (Tensor(value.node, 2, value.table),)
+    step.get("allowzero")
+    shape, columns = step.constant(1).reshape(-1).tolist(), value.node.type.width
+    if shape in ([-1], [-1, 1]) and columns == 1:
+        return (Tensor(value.node, len(shape), value.table),)
+    if shape in ([-1, columns], [0, columns], [0, -1]):
+        return (Tensor(value.node, 2, value.table),)
+    raise step.unsupported(f"to the shape {shape[:8]} of {columns} columns")
+
+
+@operator("", "Add", "Sub", "Mul", "Div")
+def arithmetic(step: Step) -> _Out:
+    """With a constant, one number or one for each column."""
+    make = _ARITHMETIC[step.onnx.op]
+    if isinstance(step.given[0], np.ndarray) and step.onnx.op in ("Add", "Mul"):
+        step.given = step.given[::-1]
+    node = step.same_floats()
+    other = step.constant(1)
+    if other.ndim and other.shape[-1] != 1 and node.type.width == 1:
+        raise step.unsupported("a column with a constant of several")
+    value = one_each(step, other, node.type.width, node.type.dtype, "a constant")
+    return (Tensor(make(inputs=(node,), value=value, origin=step.ctx.where)),)
+
+
+@operator("", "Sigmoid", "Exp", "Tanh")
+def elementwise(step: Step) -> _Out:
+    """Number by number."""
+    return (Tensor(_ELEMENTWISE[step.onnx.op](inputs=(step.same_floats(),), origin=step.ctx.where)),)
+
+
+@operator("", "Softmax")
+def softmax(step: Step) -> _Out:
+    """Over the columns."""
+    if step.whole("axis", -1) not in (-1, 1):
+        raise step.unsupported("over rows")
+    return (Tensor(Softmax(inputs=(step.same_floats(),), origin=step.ctx.where)),)
+
+
+@operator("", "ArgMax")
+def arg_max(step: Step) -> _Out:
+    """The first column that is largest."""
+    if step.whole("axis", 0) not in (-1, 1) or step.whole("select_last_index", 0):
+        raise step.unsupported("over rows, or the last of several")
+    node = ArgMax(inputs=(step.same_floats(),), origin=step.ctx.where)
+    return (Tensor(node, 2 if step.whole("keepdims", 1) else 1),)
+
+
+@operator("", "MatMul", "Gemm")
+def product(step: Step) -> _Out:
+    """Rows times a constant matrix, plus a constant."""
+    node, matrix, alone = step.same_floats(), step.constant(1), step.onnx.op == "MatMul"
+    if not alone:
+        if step.get("alpha", 1.0) != 1.0 or step.get("beta", 1.0) != 1.0 or step.whole("transA", 0):
+            raise step.unsupported("factors, or a first matrix on its side")
+        matrix = matrix.T if step.whole("transB", 0) else matrix
+    if matrix.ndim != 2 or matrix.shape[0] != node.type.width or matrix.dtype != node.type.dtype or not matrix.size:
+        raise step.unsupported(f"a matrix of the shape {list(matrix.shape)} for {node.type.width} columns")
+    bias = np.zeros(matrix.shape[1], dtype=matrix.dtype)
+    if not alone and len(step.given) > 2 and step.given[2] is not None:
+        bias = one_each(step, step.constant(2), matrix.shape[1], node.type.dtype, "a constant")
+    weights = np.ascontiguousarray(matrix.T)
+    return (Tensor(Linear(inputs=(node,), weights=weights, bias=bias, origin=step.ctx.where)),)
+
+
+def _linear(step: Step, count: int | None) -> Node:
+    """The sums of a linear model: float32 coefficients, one row for each output."""
+    x, weights = step.floats(), step.numbers("coefficients")
+    given = step.numbers("intercepts")
+    if weights is None or not len(weights) or len(weights) % x.type.width:
+        raise step.unsupported("coefficients that do not fit the columns")
+    matrix = weights.reshape(-1, x.type.width).astype(np.float32)
+    bias = np.zeros(len(matrix), dtype=np.float32) if given is None or not len(given) else given.astype(np.float32)
+    if len(bias) != len(matrix) or (count is not None and len(matrix) != count):
+        raise step.unsupported("coefficients, intercepts and outputs of different numbers")
+    return Linear(inputs=(x,), weights=matrix, bias=bias, origin=step.ctx.where)
+
+
+@operator(ML, "LinearClassifier")
+def linear_classifier(step: Step) -> _Out:
+    """A sum for each class."""
+    table, name = class_table(step, "classlabels_ints"), transform_of(step)
+    step.get("multi_class")
+    if len(table) < 2:
+        raise step.unsupported("a single class")
+    return by_largest(_linear(step, len(table)), table, name, step.ctx.where)
+
+
+@operator(ML, "LinearRegressor")
+def linear_regressor(step: Step) -> _Out:
+    """A sum for each target."""
+    name, count = transform_of(step), step.whole("targets", 1)
+    if name != "NONE":
+        raise step.unsupported(f"post_transform {name}")
+    return (Tensor(transformed(_linear(step, count), name, step.ctx.where)),)
+
+
+@operator(ML, "Scaler")
+def scaler(step: Step) -> _Out:
+    """(x - offset) * scale"""
+    x = step.floats()
+    offset, scale = step.numbers("offset"), step.numbers("scale")
+    if offset is None or scale is None:
+        raise step.unsupported("no offset or no scale")
+    moved = Subtract(
+        inputs=(x,), value=one_each(step, offset, x.type.width, "float32", "offset"), origin=step.ctx.where
+    )
+    value = one_each(step, scale, x.type.width, "float32", "scale")
+    return (Tensor(Multiply(inputs=(moved,), value=value, origin=step.ctx.where)),)
+
+
+@operator(ML, "Normalizer")
+def normalizer(step: Step) -> _Out:
+    """Rows divided by their L1 or L2 norm."""
+    norm = step.word("norm", "MAX")
+    if norm not in _NORMS:
+        raise step.unsupported(f"norm {norm!r:.40}")
+    return (Tensor(UnitRows(inputs=(step.floats(),), norm=_NORMS[norm], origin=step.ctx.where)),)
+
+
+@operator(ML, "Binarizer")
+def binarizer(step: Step) -> _Out:
+    """1 above the threshold."""
+    threshold = step.get("threshold", 0.0)
+    if type(threshold) is not float or not math.isfinite(threshold):
+        raise step.unsupported("a threshold that is no number")
+    return (Tensor(Binarize(inputs=(step.same_floats(),), threshold=threshold, origin=step.ctx.where)),)
+
+
+@operator(ML, "Imputer")
+def imputer(step: Step) -> _Out:
+    """Values in place of those that are missing."""
+    node, fill = step.same_floats(), step.numbers("imputed_value_floats")
+    sentinel = step.get("replaced_value_float", 0.0)
+    if fill is None or not len(fill) or type(sentinel) is not float:
+        raise step.unsupported("no floats to fill in")
+    values = tuple(one_each(step, fill, node.type.width, node.type.dtype, "imputed_value_floats").tolist())
+    return (Tensor(FillMissing(inputs=(node,), sentinel=sentinel, fill=values, origin=step.ctx.where)),)
+
+
+@operator(ML, "ArrayFeatureExtractor")
+def extracted(step: Step) -> _Out:
+    """Columns at constant places; or labels of a constant at places that are computed."""
+    if isinstance(step.given[0], np.ndarray):
+        labels, found = step.constant(0).reshape(-1), step.tensor(1)
+        if found.table is not None or found.node.type.dtype != "int64" or found.node.type.width != 1:
+            raise step.unsupported("a constant at places that are no integers")
+        (domain,) = found.node.type.domains
+        if not (0 <= domain.low and domain.high < len(labels)) or labels.dtype.kind not in "iO":
+            raise step.unsupported("a constant at places that it may not have")
+        return (Tensor(found.node, 2, labels.astype(str) if labels.dtype.kind == "O" else labels),)
+    value, index = step.tensor(), step.constant(1).reshape(-1)
+    if value.axes != 2 or value.table is not None or index.dtype.kind not in "iu" or not len(index):
+        raise step.unsupported("columns that are no places in a table")
+    if index.min() < 0 or index.max() >= value.node.type.width:
+        raise step.unsupported("columns that are not there")
+    return (Tensor(Select(inputs=(value.node,), index=index.astype(np.int64), origin=step.ctx.where)),)
+
+
+@operator(ML, "OneHotEncoder")
+def one_hot(step: Step) -> _Out:
+    """A column for each category; what is none of them gives zeros, or is refused."""
+    value, known = step.tensor(), _keys(step, ("cats_strings", "cats_int64s"))
+    if value.axes > 2 or value.table is not None or value.node.type.width != 1:
+        raise step.unsupported("of several columns at once")
+    _check_kind(step, value, known)
+    count = len(known)
+    refuse = not step.whole("zeros", 1)
+    codes = Lookup(inputs=(value.node,), tables=(known,), refuse=(refuse,), origin=step.ctx.where)
+    targets = np.append(np.arange(count), -1).astype(np.int32)
+    offsets, sizes = np.array([0, count + 1], dtype=np.int64), np.array([count], dtype=np.int64)
+    node = OneHot(
+        inputs=(codes,), targets=targets, offsets=offsets, sizes=sizes, dtype="float32", origin=step.ctx.where
+    )
+    return (Tensor(node, value.axes + 1),)
+
+
+@operator(ML, "LabelEncoder")
+def label_encoder(step: Step) -> _Out:
+    """A number for each key."""
+    value, known = step.tensor(), _keys(step, ("keys_strings", "keys_int64s"))
+    if value.table is not None or value.axes > 2:
+        raise step.unsupported("of labels that a model answers")
+    _check_kind(step, value, known)
+    floats, whole = step.numbers("values_floats"), step.numbers("values_int64s", "i")
+    rest: Any = step.get("default_float", -0.0) if floats is not None else step.get("default_int64", -1)
+    values = floats if floats is not None else whole
+    step.get("default_string")
+    if values is None or len(values) != len(known) or not isinstance(rest, int | float):
+        raise step.unsupported("values that are no numbers")
+    width, origin = value.node.type.width, step.ctx.where
+    codes = Lookup(inputs=(value.node,), tables=(known,) * width, refuse=(False,) * width, origin=origin)
+    each = np.append(values, np.array([rest], dtype=values.dtype))
+    offsets = np.arange(width + 1, dtype=np.int64) * len(each)
+    node = Recode(inputs=(codes,), values=np.tile(each, width), offsets=offsets, origin=origin)
+    return (Tensor(node, value.axes),)
+
+
+def _keys(step: Step, names: tuple[str, str]) -> tuple[object, ...]:
+    """Categories: strings, or integers."""
+    words, whole = step.strings(names[0]), step.numbers(names[1], "i")
+    known: tuple[object, ...] = tuple(words or (whole.tolist() if whole is not None else ()))
+    if not known or len(set(known)) < len(known):
+        raise step.unsupported("no categories, or one of them twice")
+    return known
+
+
+def _check_kind(step: Step, value: Tensor, known: tuple[object, ...]) -> None:
+    """Strings are looked up among strings, integers among integers."""
+    dtype = value.node.type.dtype
+    if (dtype == "object") != isinstance(known[0], str) or dtype.startswith("float"):
+        raise step.unsupported(f"{dtype} among categories of another kind")

@@ -1,0 +1,157 @@
+"""What flows between operators, and how an operator's attributes and constants are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from slimml.errors import UnsupportedEstimatorError
+from slimml.frontends.lowerer import Lowerer
+from slimml.ingest.onnx.model import OnnxGraph, OnnxNode, Unread
+from slimml.ir.node import Node
+from slimml.ir.ops.columns import Cast
+
+WAYS_OUT = (
+    "Convert the model that the ONNX file was made of instead: slimml reads its pickle, joblib dump or skops file, and "
+    "lowers more steps of it."
+)
+ML = "ai.onnx.ml"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A block of rows. `table`: the node holds positions in it, and the tensor is what stands there.
+
+    `axes`: 1 for a vector, 2 for rows and columns; 3 for a group of columns for each column, such as one-hot codes.
+    """
+
+    node: Node
+    axes: int = 2
+    table: np.ndarray | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """One operator with its inputs: tensors, constants, or None where an optional one is left out."""
+
+    onnx: OnnxNode
+    graph: OnnxGraph
+    given: tuple[Tensor | np.ndarray | None, ...]
+    ctx: Lowerer
+    read: set[str] = field(default_factory=set)
+
+    @property
+    def where(self) -> str:
+        """Where the operator stands: its name, or what it is."""
+        return f"model.{self.onnx.name or self.onnx.op}"
+
+    def unsupported(self, what: str) -> UnsupportedEstimatorError:
+        """The error that refuses an attribute or an input of the operator."""
+        return UnsupportedEstimatorError(f"{self.onnx.op}: {what}", where=self.where, hint=WAYS_OUT)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, which is then known to be read."""
+        self.read.add(name)
+        return self.onnx.attributes.get(name, default)
+
+    def whole(self, name: str, default: int) -> int:
+        """An attribute that is an integer."""
+        value = self.get(name, default)
+        if type(value) is not int:
+            raise self.unsupported(f"{name} is no integer")
+        return value
+
+    def word(self, name: str, default: str) -> str:
+        """An attribute that is a word."""
+        value = self.get(name, default)
+        if type(value) is not str:
+            raise self.unsupported(f"{name} is no string")
+        return value
+
+    def numbers(self, name: str, kind: str = "f") -> np.ndarray | None:
+        """An attribute that is a list of floats (`kind` "f") or integers ("i"), None where it is not there."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, np.ndarray) or value.dtype.kind != kind or value.ndim != 1:
+            raise self.unsupported(f"{name} is no list of numbers")
+        return value
+
+    def strings(self, name: str) -> list[str] | None:
+        """An attribute that is a list of strings, None where it is not there."""
+        value = self.get(name)
+        if value is not None and not (isinstance(value, list) and all(type(v) is str for v in value)):
+            raise self.unsupported(f"{name} is no list of strings")
+        return value
+
+    def check_read(self) -> None:
+        """Refuse attributes that the lowering never asked for."""
+        left = sorted(set(self.onnx.attributes) - self.read)
+        if left:
+            value = self.onnx.attributes[left[0]]
+            told = f" holds {value.what}" if isinstance(value, Unread) else ""
+            raise self.unsupported(f"the attribute {left[0]!r:.60}{told} is not handled")
+
+    def tensor(self, at: int = 0) -> Tensor:
+        """An input that is computed from the rows."""
+        value = self.given[at] if at < len(self.given) else None
+        if not isinstance(value, Tensor):
+            raise self.unsupported(f"input {at} is not computed from the rows")
+        return value
+
+    def constant(self, at: int) -> np.ndarray:
+        """An input that is the same for all rows."""
+        value = self.given[at] if at < len(self.given) else None
+        if not isinstance(value, np.ndarray):
+            raise self.unsupported(f"input {at} is no constant")
+        return value
+
+    def numeric(self, at: int = 0) -> Node:
+        """An input as rows of numbers."""
+        value = self.tensor(at)
+        if value.table is not None or not value.node.type.numeric or value.axes != 2:
+            raise self.unsupported(f"input {at} is no table of numbers")
+        return value.node
+
+    def floats(self, at: int = 0) -> Node:
+        """An input as float32, which the operators of ai.onnx.ml make of whatever numbers they are given."""
+        return as_dtype(self.numeric(at), "float32", self.ctx)
+
+    def same_floats(self, at: int = 0) -> Node:
+        """An input that has to hold floats, in their dtype."""
+        node = self.numeric(at)
+        if node.type.dtype not in ("float32", "float64"):
+            raise self.unsupported(f"{node.type.dtype} is not handled")
+        return node
+
+
+Rule = Callable[[Step], tuple[Tensor | np.ndarray, ...]]
+RULES: dict[tuple[str, str], Rule] = {}
+
+
+def operator(domain: str, *names: str) -> Callable[[Rule], Rule]:
+    """Register what operators of a domain mean."""
+
+    def register(rule: Rule) -> Rule:
+        RULES.update({(domain, name): rule for name in names})
+        return rule
+
+    return register
+
+
+def as_dtype(node: Node, dtype: Any, ctx: Lowerer) -> Node:
+    """The node in a dtype; itself where it is."""
+    return node if node.type.dtype == dtype else Cast(inputs=(node,), dtype=dtype, origin=ctx.where)
+
+
+def one_each(step: Step, values: np.ndarray, width: int, dtype: str, what: str) -> np.ndarray:
+    """A constant as a vector of one value a column."""
+    flat = values.reshape(-1)
+    if values.ndim > 2 or (values.ndim == 2 and values.shape[0] != 1) or len(flat) not in (1, width):
+        raise step.unsupported(f"{what} of the shape {list(values.shape)} for {width} columns")
+    if flat.dtype.kind not in "fiub":
+        raise step.unsupported(f"{what} is no number")
+    return np.ascontiguousarray(np.broadcast_to(flat, (width,))).astype(dtype)

@@ -1,0 +1,1 @@
+"""ONNX files, read as data: neither the onnx package nor a runtime is asked."""
