@@ -38,6 +38,8 @@ from tests.shared import ROOT, shared_dir
 from tests.zoo import ZOO, zoo_model
 
 PAGE, FOUND = ROOT / "docs" / "estimators.md", ROOT / "tests" / "supported.json"
+# Classes that no zoo model holds, and that add float32 sums in whatever order ONNX Runtime likes.
+_ROUND_UNSEEN = {"onnx.ModelProto"}
 # Folders of old files: those that say what their release answered, and those that are read.
 _COMPARED, _READ = ("versions", "pickles"), ("wild",)
 
@@ -138,7 +140,7 @@ def look() -> dict[str, dict[str, Any]]:
     return {
         name: {
             "zoo": sorted(zoo[name]),
-            "rounding": name in rounding,
+            "rounding": name in rounding | _ROUND_UNSEEN,
             "backends": {b.name: _share(b.name, takers[name]) for b in BACKENDS},
             "releases": sorted(held[name], key=_order),
             "read": sorted(told[name] - held[name], key=_order),

@@ -19,6 +19,7 @@ _NO_ZOO_MODEL = {
     """,
     "its library is not among what the tests install": "imblearn.Pipeline",
     "the base of the wrappers, and lowered as they are": "lightgbm.LGBMModel xgboost.XGBModel",
+    "a file, not an estimator: tests/frontends/test_onnx_models.py compares it with ONNX Runtime": "onnx.ModelProto",
     "predicts from a DMatrix alone: tests/frontends/test_xgboost.py compares it": "xgboost.Booster",
 }
 # Classes of which no file of an older release is at hand, nor of one that the same function lowers; by the reason.
@@ -49,6 +50,7 @@ _NO_OLD_FILE = {
         lightgbm.Booster lightgbm.LGBMModel lightgbm.LGBMRanker lightgbm.LGBMRegressor xgboost.Booster
     """,
     "imbalanced-learn says nothing of its release": "imblearn.Pipeline",
+    "a file of ONNX says nothing of scikit-learn": "onnx.ModelProto",
     "none at hand yet: held to the installed release, and to states that tests make as older ones kept them": """
         sklearn.covariance.EllipticEnvelope sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis
         sklearn.feature_selection.SequentialFeatureSelector sklearn.gaussian_process.GaussianProcessClassifier
