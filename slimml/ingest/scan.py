@@ -12,6 +12,7 @@ from slimml.ingest.decode import decode
 from slimml.ingest.limits import DEFAULT, Limits
 from slimml.ingest.machine import Context
 from slimml.ingest.names import DANGEROUS, HARMLESS, UNKNOWN, Import, imports_of
+from slimml.ingest.onnx.model import is_onnx, model_of
 from slimml.ingest.read import checked, format_name
 from slimml.ingest.skops.file import read_skops
 
@@ -79,6 +80,9 @@ def scan(source: str | os.PathLike[str] | bytes | memoryview, *, limits: Limits 
         if opened.skops:
             file = read_skops(memoryview(opened.data), context, opened.spent)
             root, form = file.root, "+".join([*opened.layers, file.form])
+        elif is_onnx(opened.head):
+            form = "+".join([*opened.layers, "ONNX"])
+            root = model_of(memoryview(opened.data))
         else:
             root, end = decode(opened.data, context)
             if end < len(opened.data):

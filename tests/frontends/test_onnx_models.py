@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import warnings
 from typing import Any
 
@@ -22,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from slimml.backends.onnx.export import export_onnx
 from slimml.errors import UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
@@ -196,3 +198,15 @@ def test_constants_products_and_functions_answer_as_onnx_runtime() -> None:
     graph = lower(read(content).root)
     assert [o.name for o in graph.outputs] == ["transform"]
     hold(graph, answers(content, {"X": X[:40, :2]}), X[:40, :2].astype(np.float64))
+
+
+def test_files_that_slimml_writes_answer_or_are_refused_by_their_operators() -> None:
+    estimator, y = MODELS["ridge"]
+    own = export_onnx(lower(read(pickle.dumps(estimator.fit(X, y))).root))
+    graph = lower(read(own).root)
+    assert [o.name for o in graph.outputs] == ["predict"] and graph.schema.columns[0].name == "x0"
+    feed = {f"x{i}": X[:20, i : i + 1].astype(np.float64) for i in range(5)}
+    hold(graph, answers(own, feed), X[:20].astype(np.float64))
+    forest, y = MODELS["forest of three classes"]
+    with pytest.raises(UnsupportedEstimatorError, match=r"ai\.onnx\.ml\.TreeEnsemble \("):
+        lower(read(export_onnx(lower(read(pickle.dumps(forest.fit(X, y))).root))).root)

@@ -13,6 +13,7 @@ from slimml.frontends.lowerer import lower
 from slimml.ingest.onnx.model import GRAPH, read_graph
 from slimml.ingest.onnx.wire import Wire, ints
 from slimml.ingest.read import read
+from slimml.refusals import scan
 from tests.frontends.test_onnx_models import converted, model
 
 REFUSED = (IngestError, UnsupportedModelError)
@@ -77,10 +78,14 @@ def test_flipped_bits_are_refused_or_answer(name: str) -> None:
 def test_shapes_that_cost_more_than_the_file_are_refused() -> None:
     nodes = [helper.make_node("Exp", ["X"], ["y"])]
     assert isinstance(outcome(model(nodes, ["y"], width=2**40)), IngestError)
-    assert isinstance(outcome(model(nodes, ["y"], width=0)), UnsupportedModelError)
+    assert isinstance(outcome(model(nodes, ["y"], width=0)), IngestError)
     tensor = helper.make_tensor("k", TensorProto.FLOAT, [2], [1.0, 2.0])
     tensor.dims[0] = 2**50
     assert isinstance(outcome(model(nodes, ["y"], constants=(tensor,))), IngestError)
+
+
+def test_a_graph_without_outputs_is_refused() -> None:
+    assert isinstance(outcome(model([helper.make_node("Exp", ["X"], ["y"])], [])), IngestError)
 
 
 def test_constants_in_other_files_are_refused() -> None:
@@ -95,3 +100,11 @@ def test_fields_that_take_turns_take_time_in_proportion() -> None:
     start = time.perf_counter()
     Wire().message(memoryview(tensor))
     assert time.perf_counter() - start < 10
+
+
+def test_scan_names_what_is_not_handled() -> None:
+    report = scan(converted("logistic"))
+    assert report.format == "ONNX" and report.complete and not report.refusals and report.verdict == "harmless"
+    unknown = scan(model([helper.make_node("Erf", ["X"], ["y"], name="first")], ["y"]))
+    assert ["Erf (first)" in r.why for r in unknown.refusals] == [True]
+    assert not scan(converted("logistic")[:-9]).complete

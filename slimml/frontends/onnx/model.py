@@ -13,6 +13,7 @@ from slimml.frontends.registry import lowers
 from slimml.ingest.onnx.model import GRAPH, OnnxGraph, OnnxNode, Port
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
+from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.columns import Cast
 from slimml.schema import CATEGORY
 
@@ -37,10 +38,18 @@ def onnx_model(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     values: dict[str, Tensor | np.ndarray] = {**graph.constants, **_inputs(graph, x, ctx)}
     for node in needed:
         step = Step(node, graph, tuple(values.get(name) if name else None for name in node.inputs), ctx)
-        results = RULES[node.domain, node.op](step)
-        step.check_read()
-        values |= dict(zip(node.outputs, results, strict=False))
+        values |= dict(zip(node.outputs, _results(step), strict=False))
     return _answers(graph, needed, values, ctx)
+
+
+def _results(step: Step) -> tuple[Tensor | np.ndarray, ...]:
+    """What an operator makes of its inputs. A file whose numbers contradict each other is refused."""
+    try:
+        results = RULES[step.onnx.domain, step.onnx.op](step)
+    except MalformedGraphError as error:
+        raise step.unsupported(str(error)) from None
+    step.check_read()
+    return results
 
 
 def _needed(graph: OnnxGraph, ctx: Lowerer) -> list[OnnxNode]:

@@ -107,6 +107,16 @@ def reshape(step: Step) -> _Out:
     raise step.unsupported(f"to the shape {shape[:8]} of {columns} columns")
 
 
+@operator("", "Squeeze")
+def squeeze(step: Step) -> _Out:
+    """A table of one column as a vector."""
+    value, axes = step.tensor(), step.numbers("axes", "i")
+    axes = step.constant(1).reshape(-1) if axes is None else axes
+    if value.axes != 2 or value.node.type.width != 1 or axes.tolist() not in ([1], [-1]):
+        raise step.unsupported("of anything but a single column")
+    return (Tensor(value.node, 1, value.table),)
+
+
 @operator("", "Add", "Sub", "Mul", "Div")
 def arithmetic(step: Step) -> _Out:
     """With a constant, one number or one for each column."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from slimml.errors import LimitError, UnsupportedEstimatorError
+from slimml.errors import IngestError, LimitError
 from slimml.ingest.onnx import wire
 from slimml.ingest.onnx.wire import Field, Wire, bad, blobs, number, text
 from slimml.ingest.record import Record
@@ -68,7 +68,7 @@ def is_onnx(head: bytes) -> bool:
 
 
 def model_of(data: memoryview) -> Record:
-    """The model in a file as a Record. Raises CorruptInputError, LimitError, UnsupportedEstimatorError."""
+    """The model in a file as a Record. Raises CorruptInputError, LimitError, IngestError."""
     graph = read_graph(data)
     fields: dict[str, Any] = {GRAPH: graph, "producer": graph.producer}
     names, widths = [p.name for p in graph.inputs], [width(p) for p in graph.inputs]
@@ -87,9 +87,7 @@ def column_names(graph: OnnxGraph) -> list[str]:
     for port in graph.inputs:
         count = width(port)
         if count is None:
-            raise UnsupportedEstimatorError(
-                f"nothing says how many columns the input {port.name!r:.80} takes", where="model", hint=_HINT
-            )
+            raise IngestError(f"nothing says how many columns the input {port.name!r:.80} takes", hint=_HINT)
         names += [port.name] if count == 1 else [f"{port.name}_{i}" for i in range(count)]
         if len(names) > _MOST_COLUMNS:
             raise LimitError(f"the ONNX model takes more than {_MOST_COLUMNS} columns")
@@ -101,9 +99,7 @@ def column_names(graph: OnnxGraph) -> list[str]:
 def width(port: Port) -> int | None:
     """How many columns an input has: its second dimension; None where that is open."""
     if port.shape is None or len(port.shape) != 2 or port.shape[1] == 0:
-        raise UnsupportedEstimatorError(
-            f"the input {port.name!r:.80} is no table of rows and columns", where="model", hint=_HINT
-        )
+        raise IngestError(f"the input {port.name!r:.80} is no table of rows and columns", hint=_HINT)
     return port.shape[1]
 
 
@@ -114,16 +110,18 @@ def read_graph(data: memoryview) -> OnnxGraph:
     if number(model.get(1, [])) <= 0 or len(model.get(7, [])) != 1:
         raise bad("no version or no graph")
     if model.get(25):
-        raise UnsupportedEstimatorError("the ONNX model defines operators of its own", where="model", hint=_HINT)
+        raise IngestError("the ONNX model defines operators of its own", hint=_HINT)
     opsets = {}
     for blob in blobs(model.get(8, []))[:_MOST_OPSETS]:
         said = read.message(blob)
         opsets[_domain(said.get(1, []))] = number(said.get(2, []))
     graph = read.message(blobs(model[7])[0])
+    if not graph.get(11) or not graph.get(12):
+        raise bad("a graph without inputs or outputs")
     if len(graph.get(1, [])) > _MOST_NODES:
         raise LimitError(f"the ONNX model has more than {_MOST_NODES} operators")
     if graph.get(15):
-        raise UnsupportedEstimatorError("the ONNX model holds sparse tensors", where="model", hint=_HINT)
+        raise IngestError("the ONNX model holds sparse tensors", hint=_HINT)
     constants = dict(_named_tensor(read, blob) for blob in blobs(graph.get(5, [])))
     inputs = tuple(_port(read, blob) for blob in blobs(graph.get(11, [])))
     return OnnxGraph(
@@ -207,13 +205,11 @@ def _named_tensor(read: Wire, data: memoryview) -> tuple[str, np.ndarray]:
     fields = read.message(data)
     name = text(fields.get(8, []))
     if fields.get(13) or number(fields.get(14, [])):
-        raise UnsupportedEstimatorError(f"the constant {name!r:.80} is in a file of its own", where="model", hint=_HINT)
+        raise IngestError(f"the constant {name!r:.80} is in a file of its own", hint=_HINT)
     element = _ELEMENTS.get(number(fields.get(2, [])))
     if element is None:
         kind = number(fields.get(2, []))
-        raise UnsupportedEstimatorError(
-            f"the constant {name!r:.80} is of the element type {kind}", where="model", hint=_HINT
-        )
+        raise IngestError(f"the constant {name!r:.80} is of the element type {kind}", hint=_HINT)
     dims = wire.ints(fields.get(1, [])).tolist()
     values = _content(fields, element)
     if len(dims) > 8 or min(dims, default=0) < 0 or math.prod(dims) != len(values):
