@@ -6,7 +6,7 @@ The Records say what a value is and the Spans where it stands; both are walked s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -67,12 +67,16 @@ class Holding:
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """One step of a pipeline: where it stands, its class, and what it holds besides other steps."""
+    """One step of a pipeline: where it stands, its class, and what it holds besides other steps.
+
+    `weighed`: a selector computes importances from it, out of what prediction alone does not read of trees.
+    """
 
     path: str
     class_path: str
     judged: bool
     held: Holding
+    weighed: bool = False
     forest: Forest = field(default_factory=Forest)
 
     @property
@@ -109,7 +113,8 @@ def account(root: Record, stream: Stream) -> Accounts:
     """Where the bytes of a stream are, of which `root` is the model."""
     whole = spans(stream)
     records = record_steps(root)
-    steps = [Step(path, r.path, is_judged(r), Holding(r.name)) for path, r in records]
+    selectors = tuple(f"{path}." for path, r in records if r.name == "SelectFromModel")
+    steps = [Step(p, r.path, is_judged(r), Holding(r.name), p.startswith(selectors)) for p, r in records]
     by_id = {id(record): step for (_, record), step in zip(records, steps, strict=True)}
     read = _read(root)
     found = _find(whole, stream.value, root)
@@ -206,7 +211,7 @@ def _charge(visit: _Visit, own: int) -> None:
         count_tree(visit.step.forest, value)
     parts = booster_shares(value) if is_booster(visit) else shares(visit.holder, visit.attribute, value)
     for share, size in zip(parts, _scaled(parts, own), strict=True):
-        holding.charge(share, size)
+        holding.charge(replace(share, unread="") if visit.step.weighed else share, size)
         own -= size
     holding.own += own
 

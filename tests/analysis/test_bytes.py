@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectFromModel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -113,3 +114,11 @@ def test_boosters_are_told_by_what_their_own_format_holds():
         assert {"split_gain", "leaf_value"} <= set(held) or {"loss_changes", "split_conditions"} <= set(held)
         assert accounts.steps[0].unread > size / 50
         assert accounts.steps[0].bytes + accounts.outside == size
+
+
+def test_a_selector_reads_the_impurities_of_its_trees():
+    rows = np.random.default_rng(0).normal(size=(80, 4))
+    model = SelectFromModel(RandomForestClassifier(n_estimators=2, random_state=0)).fit(rows, rows[:, 0] > 0)
+    whole, alone = (accounts_of(pickle.dumps(m))[0] for m in (model, model.estimator_))
+    weighed = [s for s in whole.steps if "Forest" in s.class_path]
+    assert sum(s.unread for s in weighed) < 200 < sum(s.unread for s in alone.steps)

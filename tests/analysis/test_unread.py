@@ -102,6 +102,8 @@ def strip(model: Any) -> int:
             inner = list(item)
         elif isinstance(item, np.ndarray) and item.dtype.hasobject:
             inner = item.ravel().tolist()
+        elif type(item).__name__ == "SelectFromModel":
+            continue  # it computes importances from what is in it
         elif hasattr(item, "__dict__") and not isinstance(item, type):
             done += spoil(item)
             inner = list(vars(item).values())

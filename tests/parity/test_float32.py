@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -62,10 +63,15 @@ def test_arrays_and_frames_of_float32_are_answered_in_the_dtype_of_the_original(
         np.testing.assert_array_equal(from_frame, getattr(model, method)(rows[:count]))
 
 
+@cache
+def linear_artifact() -> bytes:
+    return shrink(zoo_model("float32/linear")[0]).artifact
+
+
 def test_dicts_and_mixed_frames_are_float64():
     estimator, rows = zoo_model("float32/linear")
     rows = rows[6:].astype(np.float32)
-    model = load(shrink(estimator).artifact)
+    model = load(linear_artifact())
     wide = estimator.predict(rows.astype(np.float64))
     names = [f"x{i}" for i in range(rows.shape[1])]
     frame = pd.DataFrame(rows, columns=names).astype({"x0": np.float64})
@@ -91,7 +97,7 @@ def test_trees_do_not_grow():
 
 @pytest.mark.parametrize("harm", ["other kind", "other outputs", "no tensors", "not JSON", "wide columns"])
 def test_a_hostile_plan_for_float32_rows_is_refused(harm: str):
-    opened = read_artifact(shrink(zoo_model("float32/linear")[0]).artifact)
+    opened = read_artifact(linear_artifact())
     sections = {s.name: bytes(opened.section(s.name)) for s in opened.manifest.sections}
     plan = sections["plan32"]
     if harm == "other kind":
@@ -110,7 +116,7 @@ def test_a_hostile_plan_for_float32_rows_is_refused(harm: str):
 
 
 def test_the_plan_for_float64_rows_may_not_ask_for_float32():
-    opened = read_artifact(shrink(zoo_model("float32/linear")[0]).artifact)
+    opened = read_artifact(linear_artifact())
     sections = {s.name: bytes(opened.section(s.name)) for s in opened.manifest.sections}
     for name in ("plan", "tensors", "forest"):
         sections[name] = sections.pop(name + "32")
