@@ -210,3 +210,52 @@ def test_files_that_slimml_writes_answer_or_are_refused_by_their_operators() -> 
     forest, y = MODELS["forest of three classes"]
     with pytest.raises(UnsupportedEstimatorError, match=r"ai\.onnx\.ml\.TreeEnsemble \("):
         lower(read(export_onnx(lower(read(pickle.dumps(forest.fit(X, y))).root))).root)
+
+
+ML = {"domain": "ai.onnx.ml"}
+CHAINS = {
+    "imputer of a number": [
+        helper.make_node("Imputer", ["X"], ["y"], replaced_value_float=0.5, imputed_value_floats=[7.0], **ML)
+    ],
+    "binarizer": [helper.make_node("Binarizer", ["X"], ["y"], threshold=0.1, **ML)],
+    "normalizer": [helper.make_node("Normalizer", ["X"], ["y"], norm="L2", **ML)],
+    "scaler of one number": [helper.make_node("Scaler", ["X"], ["y"], offset=[0.5], scale=[3.0], **ML)],
+    "regressor of two": [
+        helper.make_node(
+            "LinearRegressor", ["X"], ["y"], coefficients=[1.0, 2.0, 3.0, 4.0], intercepts=[0.5, 1.0], targets=2, **ML
+        )
+    ],
+    "place of the largest": [helper.make_node("ArgMax", ["X"], ["y"], axis=1, keepdims=0)],
+    "doubles": [
+        helper.make_node("Cast", ["X"], ["d"], to=TensorProto.DOUBLE),
+        helper.make_node("Sigmoid", ["d"], ["y"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_operators_answer_as_onnx_runtime(name: str) -> None:
+    rows = np.concatenate([X[:40, :2], [[0.5, 0.1], [0.1, 0.5], [1, 1]]]).astype(np.float32)
+    content = model(CHAINS[name], ["y"])
+    declared = onnx.load_from_string(content)
+    declared.graph.output[0].ClearField("type")
+    hold(lower(read(content).root), answers(declared.SerializeToString(), {"X": rows}), rows.astype(np.float64))
+
+
+@pytest.mark.parametrize("strings", [False, True])
+@pytest.mark.parametrize("op", ["OneHotEncoder", "LabelEncoder"])
+def test_categories_answer_as_onnx_runtime(op: str, strings: bool) -> None:
+    known, kind = (["b", "a"], "strings") if strings else ([3, -1], "int64s")
+    told: dict[str, Any] = {f"keys_{kind}": known, "values_floats": [0.5, 2.0], "default_float": -7.0}
+    if op == "OneHotEncoder":
+        told = {f"cats_{kind}": known}
+    element = TensorProto.STRING if strings else TensorProto.INT64
+    nodes = [helper.make_node(op, ["c"], ["e"], **told, **ML), helper.make_node("Flatten", ["e"], ["y"], axis=1)]
+    made = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("c", element, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 3)]
+    content = helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString()
+    cells = np.array(["a", "b", "z", "a"], dtype=object) if strings else np.array([-1, 3, 8, 3])
+    hold(lower(read(content).root), answers(content, {"c": cells[:, None]}), pd.DataFrame({"c": cells}))
