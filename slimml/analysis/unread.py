@@ -24,7 +24,8 @@ _PACKAGES = ("sklearn", "xgboost", "lightgbm")
 _EVERYWHERE = {"random_state": RANDOM}
 _READS = {
     "random_state": frozenset(
-        "NMF MiniBatchNMF LatentDirichletAllocation IterativeImputer BernoulliRBM DummyClassifier".split()
+        "NMF MiniBatchNMF LatentDirichletAllocation IterativeImputer BernoulliRBM DummyClassifier "
+        "IsolationForest".split()
     ),
 }
 
