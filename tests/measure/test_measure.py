@@ -51,9 +51,10 @@ def test_slow_models_are_slow():
 
 
 def test_the_budget_is_kept():
-    start = time.perf_counter()
-    measure(Clockwork(1e-4, 1e-3), RECORDS, BATCH, seconds=0.4)
-    assert time.perf_counter() - start < 2.0
+    model = Clockwork(1e-4, 1e-3)
+    measure(model, RECORDS, BATCH, seconds=0.4)
+    # What the calls take at the least: a busy machine makes them fewer, never more.
+    assert sum(1e-4 if isinstance(r, dict) or len(r) == 1 else 1e-3 for r in model.asked) < 0.5
 
 
 def test_candidates_take_turns_on_different_rows():
