@@ -24,6 +24,8 @@ TIE = 0.05
 MEASURE_SECONDS = 2.0
 # How far golden answers of a model that is not bitwise may drift from one machine's BLAS and libm to another's.
 GOLDEN_RTOL = 1e-9
+# How far rounding may carry a sum of class counts, or of fractions, in a file from what it should be.
+COUNTS_RTOL = 1e-6
 # Whole rows that parity compares, golden rows that an artifact carries.
 PARITY_ROWS = 20_000
 GOLDEN_ROWS = 8

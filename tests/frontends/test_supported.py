@@ -51,7 +51,7 @@ _NO_OLD_FILE = {
     """,
     "imbalanced-learn says nothing of its release": "imblearn.Pipeline",
     "a file of ONNX says nothing of scikit-learn": "onnx.ModelProto",
-    "none at hand yet: held to the installed release, and to states that tests make as older ones kept them": """
+    "none at hand yet: held to the installed release; where a release changed them, the gate comes from its source": """
         sklearn.covariance.EllipticEnvelope sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis
         sklearn.feature_selection.SequentialFeatureSelector sklearn.gaussian_process.GaussianProcessClassifier
         sklearn.gaussian_process._BinaryGaussianProcessClassifierLaplace sklearn.impute.IterativeImputer

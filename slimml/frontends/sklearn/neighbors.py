@@ -36,11 +36,7 @@ _TREES = {"kd_tree": "KDTree", "ball_tree": "BallTree"}
 def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Trees and brute force, ties as the original breaks them; a metric or weights of one's own are refused."""
     several = bool(est.outputs_2d_)
-    tables = tuple(labels(c, ctx) for c in est.classes_) if several else (labels(est.classes_, ctx),)
-    voted = est_array(est, "_y", ctx)
-    voted = voted.reshape(len(voted), -1)
-    if voted.shape[1] != len(tables) or voted.dtype.kind not in "iu":
-        raise ctx.unsupported(f"_y of shape {voted.shape} for {len(tables)} targets")
+    tables, voted = classes_and_votes(est, ctx)
     near = nearest_rows(est, x, ctx)
     votes = [_votes(est, near, voted[:, j], len(t), False, ctx) for j, t in enumerate(tables)]
     shares = tuple(NormalizeRows(inputs=(v,), origin=ctx.where) for v in votes)
@@ -51,6 +47,16 @@ def k_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         return classifier(tables[0], None, choices[0], shares[0], log=False)
     choice = Concat(inputs=choices, origin=ctx.where)
     return Model((Output("predict", (choice,), "matrix", tables), Output("predict_proba", shares, "list")), tables)
+
+
+def classes_and_votes(est: Record, ctx: Lowerer) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The classes of each target, and the position of each training row's class among them, integers (m, targets)."""
+    tables = tuple(labels(c, ctx) for c in est.classes_) if est.outputs_2d_ else (labels(est.classes_, ctx),)
+    voted = est_array(est, "_y", ctx)
+    voted = voted.reshape(len(voted), -1)
+    if voted.shape[1] != len(tables) or voted.dtype.kind not in "iu":
+        raise ctx.unsupported(f"_y of shape {voted.shape} for {len(tables)} targets")
+    return tables, voted
 
 
 @lowers("sklearn.neighbors._regression.KNeighborsRegressor", "sklearn.neighbors.regression.KNeighborsRegressor")

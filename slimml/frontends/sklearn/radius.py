@@ -9,10 +9,10 @@ import numpy as np
 
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers, moved
-from slimml.frontends.sklearn.fields import dense_matrix, est_array, labels
+from slimml.frontends.sklearn.fields import dense_matrix, est_array
 from slimml.frontends.sklearn.linear import classifier
 from slimml.frontends.sklearn.members import beside, columns
-from slimml.frontends.sklearn.neighbors import metric_of
+from slimml.frontends.sklearn.neighbors import classes_and_votes, metric_of
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
@@ -24,11 +24,7 @@ from slimml.ir.ops.radius import METRICS, RadiusMeans, RadiusVotes, WithinRadius
 def radius_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Trees and brute force on dense rows, outliers as the original labels or refuses them."""
     several = bool(est.outputs_2d_)
-    tables = tuple(labels(c, ctx) for c in est.classes_) if several else (labels(est.classes_, ctx),)
-    voted = est_array(est, "_y", ctx)
-    voted = voted.reshape(len(voted), -1)
-    if voted.shape[1] != len(tables) or voted.dtype.kind not in "iu":
-        raise ctx.unsupported(f"_y of shape {voted.shape} for {len(tables)} targets")
+    tables, voted = classes_and_votes(est, ctx)
     near = _within(est, x, ctx)
     names = _outlier_labels(est, len(tables), ctx)
     votes = [_votes(est, near, voted[:, j], t, names and names[j], ctx) for j, t in enumerate(tables)]

@@ -16,11 +16,10 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.heads import ArgMax, Log
 from slimml.ir.ops.numeric import Divide
+from slimml.options import COUNTS_RTOL
 
 # -0.0 is what addition leaves every number as it is with, -0.0 included; 0.0 is what the original's sums start from.
 _SINGLE, _SUM = -0.0, 0.0
-# How far rounding may carry a sum of class counts or fractions from what it should be.
-_ROUNDED = 1e-6
 # Those by which trees before 1.9 could learn where missing values go.
 CRITERIA_WITH_MISSING = frozenset({"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"})
 
@@ -186,7 +185,7 @@ def _are_counts(tree: Record, values: np.ndarray, ctx: Lowerer) -> bool:
     to_one, to_weight = abs(total - 1), abs(total - weight)
     before = ctx.version < (1, 4) if ctx.version > (0, 0) else to_weight < to_one
     # (Boosting gives weights of 1 in all, where counts are fractions.)
-    if (to_weight if before else to_one) > _ROUNDED * max(1.0, abs(weight)):
+    if (to_weight if before else to_one) > COUNTS_RTOL * max(1.0, abs(weight)):
         found = "fractions" if before else "counts"
         ctx.check_release(not before, (1, 4), f"trees whose values are {found} of classes")
     return before
