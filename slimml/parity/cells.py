@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from slimml.ir.graph import Graph, evaluate, topological
+from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
-from slimml.parity.narrow import narrowed
 from slimml.parity.rows import RawRows
 from slimml.schema import TEXT
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from slimml.ir.graph import evaluate
+from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
 from slimml.ir.ops.numeric import Add, FillMissing, Guard, IsMissing
-from slimml.parity.narrow import narrowed
 from slimml.schema import NUMBER
 
 X = Input(kind=NUMBER, columns=(0, 1, 2))

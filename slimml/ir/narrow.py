@@ -15,7 +15,8 @@ from slimml.ir.ops.curves import PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 
-_COLUMN_BY_COLUMN = (
+# Column j of what they make is made of column j of what they read.
+COLUMN_BY_COLUMN = (
     *(Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply),
     *(PowerCurve, QuantileCurve, Binarize),
 )
@@ -27,9 +28,14 @@ def narrowed(node: Node, columns: np.ndarray) -> Node:
         return narrowed(node.inputs[0], node.index[columns])
     if isinstance(node, Concat) and len(columns):  # no columns at all are of no block
         return _beside(node, columns)
-    if not isinstance(node, _COLUMN_BY_COLUMN):
+    if not isinstance(node, COLUMN_BY_COLUMN):
         return Select(inputs=(node,), index=columns)
-    inputs = (narrowed(node.inputs[0], columns),)
+    return sliced(node, columns, narrowed(node.inputs[0], columns))
+
+
+def sliced(node: Node, columns: np.ndarray, source: Node) -> Node:
+    """One of COLUMN_BY_COLUMN on `source`, which holds those columns of what it reads."""
+    inputs = (source,)
     if isinstance(node, Add | Subtract | Multiply | Divide):
         return replace(node, inputs=inputs, value=node.value[columns])
     if isinstance(node, Affine):
