@@ -15,6 +15,7 @@ from slimml.ir.ops.columns import Concat, Constant, Input, Select
 from slimml.ir.ops.heads import Complement
 from slimml.ir.ops.numeric import Divide, FillMissing, Guard, IsMissing, Subtract, missing_mask
 from slimml.ir.ops.ranks import Rank
+from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import CountTerms, HashTerms
 from slimml.parity.rows import RawRows
 from slimml.schema import NUMBER, TEXT
@@ -42,6 +43,8 @@ def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(inputs)
     if isinstance(node, OneHot):
         return np.repeat(inputs[0], node.sizes)
+    if isinstance(node, Splines):
+        return np.repeat(inputs[0], node.each)
     if isinstance(node, Complement):
         return np.repeat(inputs[0], 2)
     if type(node).__name__ in _COLUMN_BY_COLUMN:
@@ -86,7 +89,7 @@ def interesting(graph: Graph) -> dict[int, Interesting]:
     return found
 
 
-_NOTED = (Lookup, LowerBound, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide)
+_NOTED = (Lookup, LowerBound, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide, Guard)
 
 
 def _note(node: Node, column: int, seen: Interesting) -> None:
@@ -103,6 +106,8 @@ def _note(node: Node, column: int, seen: Interesting) -> None:
         seen.values.append(node.sentinel)
     elif isinstance(node, Subtract):
         seen.centers.append(float(node.value[column]))
+    elif isinstance(node, Guard):
+        seen.values += [v for v in (float(node.low[column]), float(node.high[column])) if np.isfinite(v)]
     elif isinstance(node, Divide):
         seen.scales.append(abs(float(node.value[column])))
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from slimml.ir.graph import Graph
 from slimml.options import PARITY_ROWS
-from slimml.parity.cells import Boundaries, Cells, blank_rows, boundaries, forests, rank_table, raw_cells
-from slimml.parity.columns import Interesting, interesting, refused_cells, refused_rows
+from slimml.parity.accepted import accepted, fits
+from slimml.parity.cells import Boundaries, Cells, boundaries, forests, rank_table, raw_cells
+from slimml.parity.columns import Interesting, interesting, refused_rows
 from slimml.parity.documents import NO_DOCUMENTS, ODD, documents
 from slimml.parity.rows import RawRows, concat
 from slimml.parity.splits import splits
 from slimml.parity.witness import layout, witnesses
-from slimml.schema import CATEGORY, NUMBER, TEXT, Column
+from slimml.schema import NUMBER, TEXT, Column
 
 # Rows that are refused go one by one, and each costs a call of the original.
 REFUSED_ROWS = 48
@@ -141,20 +142,6 @@ def _objects(values: list[object]) -> np.ndarray:
     return out
 
 
-def fits(column: Column, value: object, noted: Interesting) -> bool:
-    """Whether a category may stand in a column: by its dtype where the data showed one, else by its table."""
-    if value is None:
-        return column.dtype == "object"
-    if value != value:
-        return column.dtype != "bool"
-    if column.dtype == "bool":
-        return isinstance(value, bool)
-    table = [v for v in noted.values if v is not None and v == v]
-    numeric = bool(table) and all(isinstance(v, bool | int | float) for v in table)
-    mixed = len({isinstance(v, str) for v in table}) > 1
-    return mixed or isinstance(value, str) != numeric
-
-
 # ----------------------------------------------------------------------------------------------------- kinds of rows
 
 
@@ -219,30 +206,6 @@ def _witness_rows(
             parts.append(_rows_of_cells(graph, cells, batch.cells[pick], batch.free[pick], lay.columns, pools, rng))
     rows = concat(parts)
     return rows.take(np.sort(rng.permutation(len(rows))[:count]))
-
-
-def accepted(graph: Graph, cells: Cells) -> Cells:
-    """The cells that no gate refuses, and that fit their column."""
-    values, run, known = {}, {}, interesting(graph)
-    for c, own in cells.values.items():
-        column = graph.schema.columns[c]
-        keep = np.ones(len(own), dtype=bool)
-        if column.kind == CATEGORY:
-            keep = np.array([fits(column, v, known[c]) for v in own.tolist()], dtype=bool)
-        values[c], run[c] = own[keep], int(keep[: cells.run[c]].sum())
-    for c, own in values.items():
-        ok = ~_refused(graph, c, own)
-        # A column of which every value is refused keeps them: so does the original refuse every row.
-        if ok.any():
-            run[c] = int(ok[: run[c]].sum())
-            values[c] = own[ok]
-    return Cells(values, run)
-
-
-def _refused(graph: Graph, column: int, values: np.ndarray) -> np.ndarray:
-    rows = blank_rows(graph, len(values))
-    rows.columns[graph.schema.columns[column].name][:] = values
-    return refused_cells(graph, rows).get(column, np.zeros(len(values), dtype=bool))
 
 
 def _rows_of_cells(

@@ -11,6 +11,7 @@ from slimml.ir.forest import ARRAYS, Trees
 from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
+from slimml.parity.accepted import accepted, refusals_apart
 from slimml.parity.cells import Boundaries, Cells, RankTable, boundaries, cells_of_ranks, forests, rank_table, raw_cells
 from slimml.parity.compare import same_bits
 from slimml.parity.report import NetReport, Seam
@@ -25,7 +26,10 @@ _ODD_CELLS, _QUESTIONS = 64, 1 << 21
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A forest before and after, and the ranks that the same cells give in each."""
+    """A forest before and after, and the ranks that the same cells give in each.
+
+    `raw`: the cells are of raw columns. `refusals`: a raw cell that one of the two graphs alone refuses, or "".
+    """
 
     before: Forest | LinearForest
     after: Forest | LinearForest
@@ -33,6 +37,7 @@ class Pair:
     new: RankTable
     cells: Cells
     raw: bool
+    refusals: str = ""
 
     @property
     def identical(self) -> bool:
@@ -57,12 +62,13 @@ def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tupl
     if not old:
         return [], ""
     mine = boundaries(before, known)
-    cells = raw_cells([before, after], [mine, boundaries(after, mine)])
+    around = raw_cells([before, after], [mine, boundaries(after, mine)])
+    refusals, cells = refusals_apart(before, after, around), accepted(before, around)
     pairs, skipped = [], ""
     for one, other in zip(old, new, strict=True):
         tables = rank_table(before, one.inputs[0], cells), rank_table(after, other.inputs[0], cells)
         if tables[0] is not None and tables[1] is not None:
-            pairs.append(Pair(one, other, tables[0], tables[1], cells, True))
+            pairs.append(Pair(one, other, tables[0], tables[1], cells, True, refusals))
         elif one.inputs[0].type == other.inputs[0].type:
             # Behind a projection no raw value belongs to one rank: the trees are compared in rank space.
             own, table = cells_of_ranks(one.inputs[0])
@@ -116,6 +122,8 @@ def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph) -> NetReport:
         return NetReport("cuts", seam, 1, 1, faults=1, worst=worst)
     of_node, node = different(one)
     total = len(node)
+    if pair.refusals:
+        return NetReport("cuts", seam, total, total, faults=1, worst=pair.refusals)
     if pair.identical:
         return NetReport("cuts", seam, total, total)
     if not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots)):
