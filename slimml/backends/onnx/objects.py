@@ -28,15 +28,17 @@ OBJECT_OPS = (Input, Select, Concat, Cast, FillMissing, Guard, IsMissing, Lookup
 
 @dataclass(slots=True)
 class Usage:
-    """What a raw column of categories is compared with, over the whole graph."""
+    """What a raw column of categories is compared with, over the whole graph; `dtype` is the schema's."""
 
+    dtype: str = "object"
     origin: str = ""
     values: list[object] = field(default_factory=list)
 
     @property
     def text(self) -> bool:
-        """Whether the column holds strings."""
-        return any(isinstance(v, str) for v in self.values)
+        """Whether the column holds strings. Where it is compared with nothing any more the schema knows."""
+        told = [v for v in self.values if not is_missing(v)]
+        return any(isinstance(v, str) for v in told) or (not told and self.dtype in ("object", "str"))
 
     @property
     def mixed(self) -> bool:
@@ -62,7 +64,8 @@ class Cell:
 
 def usages(graph: Graph) -> dict[int, Usage]:
     """What every raw column of categories is compared with, by its position in the schema."""
-    found: dict[int, Usage] = {c: Usage() for x in graph.inputs() if x.kind == "category" for c in x.columns}
+    inputs = [c for x in graph.inputs() if x.kind == "category" for c in x.columns]
+    found = {c: Usage(graph.schema.columns[c].dtype) for c in inputs}
     origins: dict[Node, list[int | None]] = {}
     for node in graph.nodes():
         raw = _raw_columns(node, origins)
