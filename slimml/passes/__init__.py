@@ -5,12 +5,15 @@ from __future__ import annotations
 from slimml.passes.base import Pass
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
+from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
 from slimml.passes.fuse_affine import PASS as FUSE_AFFINE
 from slimml.passes.hoist_guards import PASS as HOIST_GUARDS
 
 PASSES: tuple[Pass, ...] = (
     # First: guards between the steps hide every pattern that follows.
     HOIST_GUARDS,
+    # Before dead columns are dropped: it is what makes most of them dead.
+    FOLD_COLUMNS_INTO_RANKS,
     # Before the arithmetic passes, so that they do not work for columns that nothing reads.
     DROP_DEAD_COLUMNS,
     # Makes of each scaler the one op that the next pass looks for.

@@ -28,6 +28,7 @@ from slimml.ir.ops.splines import Splines
 from slimml.ir.ops.text import CountTerms
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
+from slimml.passes.refusing import refusing
 
 _SAME_COLUMNS = (Cast, Clip, IsMissing, Apply, Binarize)
 _VECTORS = {
@@ -66,7 +67,7 @@ PASS = Pass("drop-dead-columns", Exactness.BITWISE, run)
 
 def _demands(graph: Graph, nodes: list[Node]) -> dict[Node, np.ndarray]:
     """Which columns of each node something needs; bool (width,)."""
-    demand = {n: _always(n) for n in nodes}
+    demand = {n: refusing(n) for n in nodes}
     for node in (n for o in graph.outputs for n in o.nodes):
         demand[node][:] = True
     for node in reversed(nodes):
@@ -75,23 +76,6 @@ def _demands(graph: Graph, nodes: list[Node]) -> dict[Node, np.ndarray]:
         for x, wanted in zip(node.inputs, _wanted(node, demand[node]), strict=True):
             demand[x] |= wanted
     return demand
-
-
-def _always(node: Node) -> np.ndarray:
-    """The columns that a node needs for itself, because of them it may refuse a row."""
-    if isinstance(node, Guard):
-        domains = node.source.domains
-        inside = np.array([d.low for d in domains]) >= node.low
-        inside &= np.array([d.high for d in domains]) <= node.high
-        absent = np.array([not d.missing for d in domains], dtype=bool) | node.missing
-        return np.asarray(~((inside | (not node.source.numeric)) & absent))
-    if isinstance(node, Lookup | LowerBound):
-        return np.array(node.refuse, dtype=bool)
-    refuses = isinstance(node, FillMissing | IsMissing) or (isinstance(node, Cast) and node.dtype != "object")
-    if refuses and not node.source.numeric:
-        # Objects that are no numbers, and pandas.NA, are refused.
-        return np.ones(node.type.width, dtype=bool)
-    return np.zeros(node.type.width, dtype=bool)
 
 
 def _wanted(node: Node, demand: np.ndarray) -> list[np.ndarray]:
@@ -207,8 +191,10 @@ def _recode(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[N
 
 
 def _lookup(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:
-    tables = tuple(node.tables[c] for c in columns[0])
-    return replace(node, inputs=inputs, tables=tables, refuse=tuple(node.refuse[c] for c in columns[0])), columns[0]
+    new: dict[str, Any] = {name: tuple(getattr(node, name)[c] for c in columns[0]) for name in ("tables", "refuse")}
+    if isinstance(node, Lookup) and node.imputed:
+        new["imputed"] = tuple(node.imputed[c] for c in columns[0])
+    return replace(node, inputs=inputs, **new), columns[0]
 
 
 def _fill(node: Any, inputs: Any, columns: Any, demand: np.ndarray) -> tuple[Node, np.ndarray]:

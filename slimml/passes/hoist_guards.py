@@ -16,11 +16,14 @@ from math import isnan
 
 import numpy as np
 
+from slimml.ir.narrow import COLUMN_BY_COLUMN
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.numeric import Add, Divide, FillMissing, Guard, Multiply, Subtract
 from slimml.options import Exactness
 from slimml.passes.base import Pass, Skip
+from slimml.passes.folding.cells import Cells, UnfoldableError, pulled
+from slimml.passes.folding.links import link
 
 _FLOAT_DTYPES = {"float64": (np.float64, np.int64), "float32": (np.float32, np.int32)}
 
@@ -41,7 +44,7 @@ def rule(guard: Node) -> Node | Skip | None:
         return _through_concat(guard, inner)
     if isinstance(inner, Select):
         return _through_select(guard, inner)
-    if isinstance(inner, FillMissing):
+    if isinstance(inner, FillMissing) and isinstance(inner.sentinel, float) and isnan(inner.sentinel):
         return _through_fill(guard, inner)
     if isinstance(inner, Dense):
         if isnan(inner.absent) and not guard.missing.all():
@@ -51,6 +54,8 @@ def rule(guard: Node) -> Node | Skip | None:
         return replace(inner, inputs=(_moved(guard, inner.inputs[0], guard.low, guard.high),))
     if isinstance(inner, Add | Subtract | Multiply | Divide | Cast):
         return _through_monotone(guard, inner)
+    if isinstance(inner, COLUMN_BY_COLUMN) and inner.source.numeric:
+        return _through_cells(guard, inner)
     return Skip(f"a guard stays behind {type(inner).__name__}")
 
 
@@ -112,9 +117,7 @@ def _through_select(guard: Guard, inner: Select) -> Node:
     return replace(inner, inputs=(moved,))
 
 
-def _through_fill(guard: Guard, inner: FillMissing) -> Node | Skip:
-    if not isinstance(inner.sentinel, float) or not isnan(inner.sentinel):
-        return Skip("a guard stays behind an imputer whose sentinel is a number")
+def _through_fill(guard: Guard, inner: FillMissing) -> Node:
     if not inner.source.numeric:
         filled = [not (isinstance(f, float) and isnan(f)) for f in inner.fill]
         missing = np.array(filled) | guard.missing
@@ -135,6 +138,36 @@ def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
     low, high = preimage(inner.evaluate, x.type.width, x.type.dtype, guard.low, guard.high)
     # Arithmetic makes no NaN of a number inside these bounds, and keeps NaN as NaN.
     return replace(inner, inputs=(_moved(guard, x, low, high),))
+
+
+def _through_cells(guard: Guard, inner: Node) -> Node | Skip:
+    """Behind an op that turns somewhere, as an imputer of a number does; what passes may still be an interval."""
+    x = inner.inputs[0]
+    if x.type.layout != "dense" or x.type.dtype not in _FLOAT_DTYPES:
+        return Skip(f"a guard stays behind {type(inner).__name__} of {x.type}")
+    dtype = np.dtype(x.type.dtype)
+    low, high = np.full(x.type.width, np.inf), np.full(x.type.width, -np.inf)
+    missing = np.zeros(x.type.width, dtype=bool)
+    for c in range(x.type.width):
+        ends = np.unique([np.nextafter(guard.low[c], -np.inf), guard.high[c]])
+        inside = (ends >= guard.low[c]) & (ends <= guard.high[c])
+        passes = Cells(ends, np.append(inside, False).astype(np.int32), int(guard.missing[c]), 0)
+        if guard.low[c] == -np.inf:
+            passes = replace(passes, cuts=ends[1:], ranks=passes.ranks[1:])
+        try:
+            cells = pulled(passes, link(inner, c), dtype)
+        except UnfoldableError as reason:
+            return Skip(f"a guard stays behind {type(inner).__name__}: it {reason}")
+        taken = np.flatnonzero(cells.ranks)
+        if len(taken) > 1:  # neighbours are joined
+            return Skip(f"a guard stays behind {type(inner).__name__}: what passes is no interval")
+        missing[c] = bool(cells.missing)
+        if len(taken):
+            edges = np.concatenate([[-np.inf], cells.cuts, [np.inf]])
+            first = edges[taken[0]].astype(dtype)
+            low[c] = first if taken[0] == 0 else np.nextafter(first, dtype.type(np.inf))
+            high[c] = edges[taken[0] + 1]
+    return replace(inner, inputs=(_moved(guard, x, low, high, missing),))
 
 
 def preimage(

@@ -65,7 +65,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
-    "Lookup": {"tables": TABLES, "refuse": BOOLS},
+    "Lookup": {"tables": TABLES, "refuse": BOOLS, "imputed": BOOLS},
     "LowerBound": {"tables": TABLES, "refuse": BOOLS},
     "Recode": {"values": NUMBERS, "offsets": I64},
     "OneHot": {"targets": I32, "offsets": I64, "sizes": I64, "dtype": STR, "layout": STR},

@@ -33,6 +33,7 @@ from slimml.passes import PASSES
 from slimml.passes.base import Outcome, Pass
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
+from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
 from slimml.passes.fuse_affine import PASS as FUSE_AFFINE
 from slimml.passes.runner import run_passes
 from slimml.schema import CATEGORY, NUMBER, Column, Schema
@@ -91,7 +92,7 @@ def _two_splits() -> Trees:
 
 def golden_pair(each: Pass) -> tuple[Graph, Graph]:
     """The example in front of a pass (the passes before it have run), and after it."""
-    graph = example("forest" if each is DROP_DEAD_COLUMNS else "linear")
+    graph = example("forest" if each in (FOLD_COLUMNS_INTO_RANKS, DROP_DEAD_COLUMNS) else "linear")
     for earlier in PASSES[: PASSES.index(each)]:
         graph = earlier.run(graph).graph
     return graph, each.run(graph).graph

@@ -15,7 +15,7 @@ from slimml.ir import csr
 from slimml.ir.csr import Csr
 from slimml.ir.domain import BINARY, Domain, ranks
 from slimml.ir.node import Node, require, require_inputs
-from slimml.ir.ops.numeric import require_scalar
+from slimml.ir.ops.numeric import missing_mask, require_scalar
 from slimml.ir.ops.ranks import require_offsets
 from slimml.ir.types import DType, ValueType
 from slimml.schema import PANDAS_NA
@@ -30,16 +30,20 @@ class Lookup(Node):
 
     Values are compared as Python compares them (1 == 1.0 == True), NaN equals NaN, None only None. Where `refuse` is
     set for a column, a value outside of the table is an InputError. Output: int32.
+
+    `imputed`, where it is not empty, says of which columns an imputer went first: it refuses pandas.NA.
     """
 
     tables: tuple[tuple[object, ...], ...]
     refuse: tuple[bool, ...]
+    imputed: tuple[bool, ...] = ()
     coders: tuple[Callable[[np.ndarray], np.ndarray], ...] = field(init=False, repr=False)
 
     def check(self) -> None:
         require_inputs(self, 1, numeric=False)
         width = self.source.width
         require(len(self.tables) == len(self.refuse) == width, "Lookup needs a table and a policy per column")
+        require(len(self.imputed) in (0, width), "Lookup.imputed needs an entry per column")
         for table in self.tables:
             require_scalar(*table)
             keys = {("nan",) if v != v else v for v in table}
@@ -53,6 +57,8 @@ class Lookup(Node):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         out = np.empty(x.shape, dtype=np.int32)
         for c, coder in enumerate(self.coders):
+            if self.imputed and self.imputed[c] and any(v is PANDAS_NA for v in x[:, c].tolist()):
+                missing_mask(x[:, c], np.nan)  # refuses it in the imputer's words
             out[:, c] = coder(x[:, c])
             if self.refuse[c]:
                 self._require_known(x[:, c], out[:, c], c)
