@@ -14,12 +14,14 @@ from slimml.frontends.lowerer import lower
 from slimml.frontends.narrow import beside, differs, may_differ
 from slimml.ingest.live import read_live
 from slimml.ingest.names import is_harmless
+from slimml.ingest.onnx.doubts import doubts
+from slimml.ingest.onnx.model import GRAPH, OnnxGraph
 from slimml.ingest.read import Ingested, read
 from slimml.ingest.record import Record
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
 from slimml.options import ShrinkOptions
-from slimml.parity.process import open_reference
+from slimml.parity.process import open_onnx, open_reference
 from slimml.parity.reference import LiveReference, NoReference, Reference
 from slimml.parity.seams import Checker
 from slimml.parity.worker import cut, follow
@@ -117,23 +119,29 @@ def reference(
         if rows is None:
             raise UsageError("--expected holds answers to the rows of --data, which is not given")
         return read_expected(expected, rows, fresh)
-    return original(model, source, trust, python, span)
+    return original(model, source, trust, python, span, fresh)
 
 
 def original(
-    model: Any, source: Ingested, trust: bool, python: str | None, span: tuple[int, int] | None = None
+    model: Any,
+    source: Ingested,
+    trust: bool,
+    python: str | None,
+    span: tuple[int, int] | None = None,
+    fresh: Graph | None = None,
 ) -> Reference:
     """The original as it can be run: the live object, a process of its own, or not at all and why.
 
-    `span`: which steps of a pipeline are asked; None for the whole model.
+    `span`: which steps of a pipeline are asked; None for the whole model. `fresh`: what the model means, which tells
+    what the outputs of an ONNX file answer.
     """
     if not isinstance(model, _FILES):
         return LiveReference(cut(follow(model, source.path) if source.path else model, span))
-    if isinstance(source.root, Record) and source.root.path == "onnx.ModelProto":
-        return NoReference("slimml does not run ONNX files that it was given")
+    given = bytes(model) if isinstance(model, _BYTES) else model
+    if isinstance(source.root, Record) and isinstance(source.root.get(GRAPH), OnnxGraph):
+        return _onnx_runtime(given, source.root.get(GRAPH), fresh, trust, python)
     if not source.versions and not source.unsaid:
         return NoReference("the file does not say which release of which library wrote it")
-    given = bytes(model) if isinstance(model, _BYTES) else model
     unknown = is_harmless(source.imports)
     return open_reference(
         given,
@@ -146,6 +154,15 @@ def original(
         trust=trust,
         python=python,
     )
+
+
+def _onnx_runtime(given: Any, graph: OnnxGraph, fresh: Graph | None, trust: bool, python: str | None) -> Reference:
+    """ONNX Runtime, where the frontend has looked at every operator: a tree may point beside its columns."""
+    if fresh is None:
+        return NoReference("ONNX Runtime is only handed files that slimml can compile")
+    classes = [table.tolist() for o in fresh.outputs for table in o.labels]
+    answers = [o.name for o in fresh.outputs], classes[0] if classes else []
+    return open_onnx(given, answers, doubts(graph), trust=trust, python=python)
 
 
 def described(model: Any, source: Ingested) -> SourceReport:

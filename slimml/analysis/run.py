@@ -55,7 +55,7 @@ def analyze(
     say("lowering", 0.3)
     sample = read_sample(source.root, data, None, None)
     fresh, refused = _lowered(source, sample, trust)
-    with closing(original(model, source, trust, reference_python)) as theirs:
+    with closing(original(model, source, trust, reference_python, fresh=fresh)) as theirs:
         say("timing", 0.5)
         times, told = _times(theirs, fresh, _rows(sample, fresh))
     return AnalyzeResult(

@@ -48,6 +48,7 @@ class Child:
         *,
         select: str = "",
         span: tuple[int, int] | None = None,
+        answers: tuple[list[str], list[Any]] | None = None,
         python: str | None = None,
         trust: bool = False,
         seconds: float = LOAD_SECONDS,
@@ -56,7 +57,8 @@ class Child:
     ) -> Child:
         """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError.
 
-        `span`: which steps of a pipeline are asked; None for the whole model.
+        `span`: which steps of a pipeline are asked; None for the whole model. `answers`: of an ONNX file the methods
+        that its outputs answer, and the classes.
         """
         size = len(model) if isinstance(model, bytes) else os.path.getsize(model)
         memory = memory or _memory_for(size)
@@ -78,7 +80,7 @@ class Child:
         child = cls(process, stderr, memory, who)
         data, path = (model, None) if isinstance(model, bytes) else (None, os.path.abspath(model))
         try:
-            child.loaded, _ = child.ask(("load", data, path, select, span), seconds, "load the model")
+            child.loaded, _ = child.ask(("load", data, path, select, span, answers), seconds, "load the model")
         except ReferenceFailedError:
             child.close()
             raise

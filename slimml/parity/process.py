@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from slimml._optional import missing
 from slimml.parity.answers import Answers
 from slimml.parity.child import CALL_SECONDS, LOAD_SECONDS, Child
 from slimml.parity.reference import How, NoReference, Reference, ReferenceFailedError, RowsRefusedError
@@ -38,6 +39,7 @@ class ProcessReference:
         *,
         select: str = "",
         span: tuple[int, int] | None = None,
+        answers: tuple[list[str], list[Any]] | None = None,
         python: str | None = None,
         trust: bool = False,
         load_seconds: float = LOAD_SECONDS,
@@ -46,7 +48,14 @@ class ProcessReference:
     ) -> ProcessReference:
         """Start the worker and have it load the model, which the caller trusts. Raises ReferenceFailedError."""
         child = Child.start(
-            model, select=select, span=span, python=python, trust=trust, seconds=load_seconds, memory=memory
+            model,
+            select=select,
+            span=span,
+            answers=answers,
+            python=python,
+            trust=trust,
+            seconds=load_seconds,
+            memory=memory,
         )
         reference = cls(child, "reference-python" if python else "process", call_seconds=call_seconds)
         reference.versions, reference.class_name = child.loaded["versions"], child.loaded["class"]
@@ -183,6 +192,31 @@ def open_reference(
             reference.close()
             return NoReference(_wrong_release(library, written, running))
     return reference
+
+
+def open_onnx(
+    model: bytes | str | os.PathLike[str],
+    answers: tuple[list[str], list[Any]],
+    doubts: Sequence[str],
+    *,
+    trust: bool = False,
+    python: str | None = None,
+) -> Reference:
+    """ONNX Runtime with an ONNX file, whatever its release, or why it is not run.
+
+    `answers`: the methods that the outputs answer, in their order, and the classes; `doubts`: what in the file is not
+    known to be harmless.
+    """
+    if doubts and not trust:
+        more = f" and {len(doubts) - 3} more" if len(doubts) > 3 else ""
+        return NoReference(f"the file holds what slimml does not hand to ONNX Runtime ({', '.join(doubts[:3])}{more})")
+    lacking = missing("onnxruntime", "onnx") if python is None else None
+    if lacking:
+        return NoReference(lacking)
+    try:
+        return ProcessReference.start(model, answers=answers, python=python, trust=trust)
+    except ReferenceFailedError as error:
+        return NoReference(str(error))
 
 
 def why_not_installed(versions: Mapping[str, str], unsaid: Mapping[str, str] | None = None) -> str | None:

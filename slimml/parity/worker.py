@@ -29,7 +29,7 @@ import numpy as np
 # What an estimator raises for a row that it refuses. Anything else is a failure of the worker itself and ends it.
 ROW_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError)
 
-LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
+LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm", "onnxruntime": "onnxruntime"}
 
 # Stands for the dtype of every number column where the rows are asked in float32.
 FLOAT32_ROWS = "float32 rows"
@@ -416,6 +416,17 @@ def decompressed(data: bytes) -> bytes:
     return data
 
 
+def unwrapped(data: bytes) -> bytes:
+    """What is inside of compressions and of a zip with one member."""
+    inner = decompressed(data)
+    if inner[:4] == b"PK\x03\x04":
+        import zipfile
+
+        with zipfile.ZipFile(io.BytesIO(inner)) as archive:
+            inner = archive.read(archive.namelist()[0])
+    return inner if inner == data else unwrapped(inner)
+
+
 def versions() -> dict[str, str]:
     """Versions of the libraries that have been imported, by the name under which pip installs them."""
     loaded = {name: sys.modules[module] for module, name in LIBRARIES.items() if module in sys.modules}
@@ -475,11 +486,14 @@ def serve(receive: IO[bytes], send: IO[bytes]) -> None:
             return
         blobs: list[bytes] = []
         if message[0] == "load":
-            _, data, path, select, span = message
+            _, data, path, select, span, answers = message
             if path is not None:
                 with open(path, "rb") as file:
                     data = file.read()
-            model = cut(load(data, select), span)
+            if answers is None:
+                model = cut(load(data, select), span)
+            else:
+                model = beside("onnx_file").opened(unwrapped(data), *answers)
             single_job(model)
             reply: dict[str, Any] = {"versions": versions(), "class": type(model).__name__}
         elif message[0] == "answer":

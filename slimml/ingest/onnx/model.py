@@ -115,7 +115,7 @@ def read_graph(data: memoryview) -> OnnxGraph:
     for blob in blobs(model.get(8, []))[:_MOST_OPSETS]:
         said = read.message(blob)
         opsets[_domain(said.get(1, []))] = number(said.get(2, []))
-    graph = read.message(blobs(model[7])[0])
+    graph = _only(read, model[7])
     if not graph.get(11) or not graph.get(12):
         raise bad("a graph without inputs or outputs")
     if len(graph.get(1, [])) > _MOST_NODES:
@@ -163,7 +163,7 @@ def _attribute(read: Wire, data: memoryview) -> tuple[str, Any]:
     if kind == 3:
         return name, text(fields.get(4, []))
     if kind == 4 and fields.get(5):
-        return name, _named_tensor(read, blobs(fields[5])[-1])[1]
+        return name, _named_tensor(read, _single(fields[5]))[1]
     if kind == 6:
         return name, wire.floats(fields.get(7, []))
     if kind == 7:
@@ -198,7 +198,14 @@ def _dimension(fields: dict[int, list[Field]]) -> int | None:
 
 
 def _only(read: Wire, fields: list[Field]) -> dict[int, list[Field]]:
-    return read.message(blobs(fields)[-1]) if fields else {}
+    return read.message(_single(fields)) if fields else {}
+
+
+def _single(fields: list[Field]) -> memoryview:
+    """The only message of a field: protobuf would merge several, and so read what neither says alone."""
+    if len(fields) != 1:
+        raise bad("a message twice where one belongs")
+    return blobs(fields)[0]
 
 
 def _named_tensor(read: Wire, data: memoryview) -> tuple[str, np.ndarray]:
