@@ -26,14 +26,15 @@ def opened(data: bytes, methods: list[str], classes: list[Any]) -> OnnxFile:
     # Bytes can be an ONNX file and one of ONNX Runtime's own format at once, and only the former was looked at.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return OnnxFile(session, methods, classes)
+    errors = onnxruntime.capi.onnxruntime_pybind11_state
+    return OnnxFile(session, methods, classes, (errors.Fail, errors.InvalidArgument, errors.RuntimeException))
 
 
 class OnnxFile:
-    """Its methods take a frame or an array, as those of an estimator do."""
+    """Its methods take a frame or an array, as those of an estimator do. `errors`: what a row may raise."""
 
-    def __init__(self, session: Any, methods: list[str], classes: list[Any]) -> None:
-        self.session, self.classes = session, classes
+    def __init__(self, session: Any, methods: list[str], classes: list[Any], errors: Any = ()) -> None:
+        self.session, self.classes, self.errors = session, classes, errors
         self.outputs = dict(zip(methods, [o.name for o in session.get_outputs()]))
 
     def __getattr__(self, name: str) -> Any:
@@ -42,7 +43,11 @@ class OnnxFile:
         return lambda rows: self._answer(self.outputs[name], rows)
 
     def _answer(self, output: str, rows: Any) -> np.ndarray:
-        (found,) = self.session.run([output], self._fed(rows))
+        fed = self._fed(rows)
+        try:
+            (found,) = self.session.run([output], fed)
+        except self.errors as error:
+            raise ValueError(str(error)) from None
         if not isinstance(found, list):
             return np.asarray(found)
         # ZipMap answers a dictionary for each row, sorted by its keys.

@@ -153,7 +153,10 @@ def _method_names(found: list[tuple[str, Tensor]], ops: set[str]) -> list[str] |
         return ["predict" if single else "transform"]
     if len(found) == 2 and len(labels) == 1 and labels[0].table is not None:
         other = next(v for _, v in found if v.table is None)
-        if other.node.type.numeric and other.node.type.width == len(labels[0].table):
+        table = labels[0].table
+        if other.keys is not None and other.keys.tolist() != table.tolist():
+            return None
+        if other.node.type.numeric and other.node.type.width == len(table):
             return ["predict" if v.table is not None else "predict_proba" for _, v in found]
     return None
 

@@ -7,30 +7,37 @@ from typing import Any
 
 import numpy as np
 
-from slimml.frontends.onnx.scores import by_largest, class_table, transform_of, transformed
+from slimml.frontends.onnx.scores import by_largest, class_table, largest, logistic, transform_of, transformed
 from slimml.frontends.onnx.values import ML, Step, Tensor, as_dtype, one_each, operator
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Concat, Select
-from slimml.ir.ops.heads import ArgMax, Exp, Sigmoid, Softmax, Tanh
+from slimml.ir.ops.heads import Exp, Softmax, Tanh
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Binarize, Divide, FillMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Binarize, Divide, FillMissing, Guard, Multiply, Subtract
 from slimml.ir.ops.text import UnitRows
 
 _Out = tuple[Tensor | np.ndarray, ...]
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 _STRING = 8
-_ELEMENTWISE: dict[str, Any] = {"Sigmoid": Sigmoid, "Exp": Exp, "Tanh": Tanh}
+_ELEMENTWISE: dict[str, Any] = {"Exp": Exp, "Tanh": Tanh}
 _ARITHMETIC: dict[str, Any] = {"Add": Add, "Sub": Subtract, "Mul": Multiply, "Div": Divide}
 _NORMS = {"L1": "l1", "L2": "l2"}
 
 
-@operator("", "Identity")
 @operator(ML, "ZipMap")
+def dictionaries(step: Step) -> _Out:
+    """The same numbers, a dictionary for each row."""
+    keys = class_table(step, "classlabels_int64s")
+    node = step.floats()
+    if len(keys) != node.type.width:
+        raise step.unsupported(f"{len(keys)} keys for {node.type.width} columns")
+    return (Tensor(node, keys=keys),)
+
+
+@operator("", "Identity")
 def passed_on(step: Step) -> _Out:
-    """ZipMap gives the same numbers as dictionaries."""
-    for name in ("classlabels_int64s", "classlabels_strings"):
-        step.get(name)
+    """What comes in."""
     value = step.given[0] if step.given else None
     if value is None:
         raise step.unsupported("no input")
@@ -131,7 +138,13 @@ def arithmetic(step: Step) -> _Out:
     return (Tensor(make(inputs=(node,), value=value, origin=step.ctx.where)),)
 
 
-@operator("", "Sigmoid", "Exp", "Tanh")
+@operator("", "Sigmoid")
+def sigmoid(step: Step) -> _Out:
+    """As the classifiers' LOGISTIC."""
+    return (Tensor(logistic(step.same_floats(), step.ctx.where)),)
+
+
+@operator("", "Exp", "Tanh")
 def elementwise(step: Step) -> _Out:
     """Number by number."""
     return (Tensor(_ELEMENTWISE[step.onnx.op](inputs=(step.same_floats(),), origin=step.ctx.where)),)
@@ -150,7 +163,7 @@ def arg_max(step: Step) -> _Out:
     """The first column that is largest."""
     if step.whole("axis", 0) not in (-1, 1) or step.whole("select_last_index", 0):
         raise step.unsupported("over rows, or the last of several")
-    node = ArgMax(inputs=(step.same_floats(),), origin=step.ctx.where)
+    node = largest(step.same_floats(), step.ctx.where)
     return (Tensor(node, 2 if step.whole("keepdims", 1) else 1),)
 
 
@@ -228,11 +241,16 @@ def normalizer(step: Step) -> _Out:
 
 @operator(ML, "Binarizer")
 def binarizer(step: Step) -> _Out:
-    """1 above the threshold."""
+    """1 above the threshold; a missing value is refused."""
     threshold = step.get("threshold", 0.0)
     if type(threshold) is not float or not math.isfinite(threshold):
         raise step.unsupported("a threshold that is no number")
-    return (Tensor(Binarize(inputs=(step.same_floats(),), threshold=threshold, origin=step.ctx.where)),)
+    node = step.same_floats()
+    ends = np.full(node.type.width, np.inf)
+    given = Guard(
+        inputs=(node,), low=-ends, high=ends, missing=np.zeros(len(ends), dtype=bool), origin=step.ctx.where
+    )
+    return (Tensor(Binarize(inputs=(given,), threshold=threshold, origin=step.ctx.where)),)
 
 
 @operator(ML, "Imputer")
@@ -272,11 +290,11 @@ def one_hot(step: Step) -> _Out:
     if value.axes > 2 or value.table is not None or value.node.type.width != 1:
         raise step.unsupported("of several columns at once")
     _check_kind(step, value, known)
-    count = len(known)
+    cells, places = _as_read(known)
     refuse = not step.whole("zeros", 1)
-    codes = Lookup(inputs=(value.node,), tables=(known,), refuse=(refuse,), origin=step.ctx.where)
-    targets = np.append(np.arange(count), -1).astype(np.int32)
-    offsets, sizes = np.array([0, count + 1], dtype=np.int64), np.array([count], dtype=np.int64)
+    codes = Lookup(inputs=(value.node,), tables=(cells,), refuse=(refuse,), origin=step.ctx.where)
+    targets = np.append(places, np.int32(-1))
+    offsets, sizes = np.array([0, len(targets)], dtype=np.int64), np.array([len(known)], dtype=np.int64)
     node = OneHot(
         inputs=(codes,), targets=targets, offsets=offsets, sizes=sizes, dtype="float32", origin=step.ctx.where
     )
@@ -297,8 +315,9 @@ def label_encoder(step: Step) -> _Out:
     if values is None or len(values) != len(known) or not isinstance(rest, int | float):
         raise step.unsupported("values that are no numbers")
     width, origin = value.node.type.width, step.ctx.where
-    codes = Lookup(inputs=(value.node,), tables=(known,) * width, refuse=(False,) * width, origin=origin)
-    each = np.append(values, np.array([rest], dtype=values.dtype))
+    cells, places = _as_read(known)
+    codes = Lookup(inputs=(value.node,), tables=(cells,) * width, refuse=(False,) * width, origin=origin)
+    each = np.append(values[places], np.array([rest], dtype=values.dtype))
     offsets = np.arange(width + 1, dtype=np.int64) * len(each)
     node = Recode(inputs=(codes,), values=np.tile(each, width), offsets=offsets, origin=origin)
     return (Tensor(node, value.axes),)
@@ -311,6 +330,16 @@ def _keys(step: Step, names: tuple[str, str]) -> tuple[object, ...]:
     if not known or len(set(known)) < len(known):
         raise step.unsupported("no categories, or one of them twice")
     return known
+
+
+def _as_read(known: tuple[object, ...]) -> tuple[tuple[object, ...], np.ndarray]:
+    """What the cells of a column may be, and the position in `known` of each.
+
+    A tensor of strings is made of str(cell), so that a missing value meets the category "nan" or "None".
+    """
+    missing = [(value, known.index(str(value))) for value in (math.nan, None) if str(value) in known]
+    places = [*range(len(known)), *(at for _, at in missing)]
+    return (*known, *(value for value, _ in missing)), np.array(places, dtype=np.int32)
 
 
 def _check_kind(step: Step, value: Tensor, known: tuple[object, ...]) -> None:

@@ -8,7 +8,7 @@ from slimml.frontends.onnx.values import Step, Tensor
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat
 from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, Sigmoid, Softmax
-from slimml.ir.ops.numeric import Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Clip, FillMissing, Multiply, Subtract, Sum
 
 _TRANSFORMS = ("NONE", "LOGISTIC", "SOFTMAX")
 
@@ -35,16 +35,45 @@ def transform_of(step: Step) -> str:
 def transformed(scores: Node, name: str, origin: str) -> Node:
     """The sums of one column each, after the function of that name."""
     if name == "LOGISTIC":
-        return Sigmoid(inputs=(scores,), origin=origin)
+        return logistic(scores, origin)
     if name == "SOFTMAX":
         return Softmax(inputs=(scores,), origin=origin)
     return scores
 
 
+def logistic(x: Node, origin: str) -> Node:
+    """v = 1 / (1 + exp(-|x|)) where x is not negative, else 1 - v, which keeps fewer digits than 1 / (1 + exp(-x)).
+
+    (ComputeLogistic in onnxruntime/core/providers/cpu/ml/ml_common.h; so does Sigmoid in double, and in float32 it adds
+    something to 1/2.) One of the two sides is 1/2, so that the
+    differences and the sum below are exact.
+    """
+    dtype, width = np.dtype(x.type.dtype), x.type.width
+    minus, half = np.full(width, -1, dtype), np.full(width, 0.5, dtype)
+    above = Sigmoid(inputs=(Clip(inputs=(x,), low=0.0, high=np.inf, origin=origin),), origin=origin)
+    turned = Clip(
+        inputs=(Multiply(inputs=(x,), value=minus, origin=origin),), low=0.0, high=np.inf, origin=origin
+    )
+    below = Multiply(inputs=(Sigmoid(inputs=(turned,), origin=origin),), value=minus, origin=origin)
+    return Sum(inputs=(above, Add(inputs=(below,), value=half, origin=origin)), origin=origin)
+
+
 def by_largest(scores: Node, table: np.ndarray, name: str, origin: str) -> tuple[Tensor, Tensor]:
-    """A sum for each class: the label of the first that is largest."""
-    label = Tensor(ArgMax(inputs=(scores,), origin=origin), 1, table)
+    """A sum for each class: the label of the largest."""
+    label = Tensor(largest(scores, origin), 1, table)
     return label, Tensor(transformed(scores, name, origin))
+
+
+def largest(scores: Node, origin: str) -> Node:
+    """The first column that is larger than all before it.
+
+    What is no number is never larger, and nothing is larger than it where it comes first.
+    """
+    compared = scores
+    if any(d.missing for d in scores.type.domains):
+        fill = (np.inf, *[-np.inf] * (scores.type.width - 1))
+        compared = FillMissing(inputs=(scores,), sentinel=float("nan"), fill=fill, origin=origin)
+    return ArgMax(inputs=(compared,), origin=origin)
 
 
 def by_sign(score: Node, table: np.ndarray, name: str, share: bool, origin: str) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,8 @@ ML = "ai.onnx.ml"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """A block of rows. `table`: the node holds positions in it, and the tensor is what stands there.
+    """A block of rows. `table`: the node holds positions in it, and the tensor is what stands there. `keys`: the names
+    of the columns, where each row is a dictionary.
 
     `axes`: 1 for a vector, 2 for rows and columns; 3 for a group of columns for each column, such as one-hot codes.
     """
@@ -31,6 +32,7 @@ class Tensor:
     node: Node
     axes: int = 2
     table: np.ndarray | None = None
+    keys: np.ndarray | None = None
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Step:
     def numeric(self, at: int = 0) -> Node:
         """An input as rows of numbers."""
         value = self.tensor(at)
-        if value.table is not None or not value.node.type.numeric or value.axes != 2:
+        if value.table is not None or not value.node.type.numeric or value.axes != 2 or value.keys is not None:
             raise self.unsupported(f"input {at} is no table of numbers")
         return value.node
 
