@@ -7,8 +7,8 @@ import numpy as np
 from slimml.errors import UnsupportedEstimatorError
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
-from slimml.frontends.onnx import operators, trees
-from slimml.frontends.onnx.values import ML, RULES, WAYS_OUT, Step, Tensor, as_dtype
+from slimml.frontends.onnx import conditions, ensemble, gathering, operators, trees
+from slimml.frontends.onnx.values import ML, RULES, WAYS_OUT, Step, Tensor, Value, as_dtype
 from slimml.frontends.registry import lowers
 from slimml.ingest.onnx.model import GRAPH, OnnxGraph, OnnxNode, Port
 from slimml.ingest.record import Record
@@ -17,10 +17,10 @@ from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.columns import Cast
 from slimml.schema import CATEGORY
 
-RULE_MODULES = (operators, trees)  # whose import fills the table of rules
+RULE_MODULES = (operators, trees, ensemble, conditions, gathering)  # whose import fills the table of rules
 _NUMBERS = ("float32", "float64", "int64")
 _REGRESSORS = ("TreeEnsembleRegressor", "LinearRegressor")
-_METHODS = ("predict", "predict_proba", "decision_function", "transform")
+_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")
 # ai.onnx.ml 5 deprecates the tree ensembles that are read here; what comes after 1.20 is not known.
 _OPSETS = {"": range(7, 27), ML: range(1, 6)}
 
@@ -35,14 +35,14 @@ def onnx_model(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         raise ctx.unsupported("an ONNX model inside of another model")
     needed = _needed(graph, ctx)
     _check_known(graph, needed)
-    values: dict[str, Tensor | np.ndarray] = {**graph.constants, **_inputs(graph, x, ctx)}
+    values: dict[str, Value] = {**graph.constants, **_inputs(graph, x, ctx)}
     for node in needed:
         step = Step(node, graph, tuple(values.get(name) if name else None for name in node.inputs), ctx)
         values |= dict(zip(node.outputs, _results(step), strict=False))
     return _answers(graph, needed, values, ctx)
 
 
-def _results(step: Step) -> tuple[Tensor | np.ndarray, ...]:
+def _results(step: Step) -> tuple[Value, ...]:
     """What an operator makes of its inputs. A file whose numbers contradict each other is refused."""
     try:
         results = RULES[step.onnx.domain, step.onnx.op](step)
@@ -125,7 +125,7 @@ def _input(port: Port, columns: Frame, ctx: Lowerer) -> Tensor:
     return Tensor(as_dtype(block, port.dtype, ctx))
 
 
-def _answers(graph: OnnxGraph, needed: list[OnnxNode], values: dict[str, Tensor | np.ndarray], ctx: Lowerer) -> Model:
+def _answers(graph: OnnxGraph, needed: list[OnnxNode], values: dict[str, Value], ctx: Lowerer) -> Model:
     """The outputs as the methods of an estimator."""
     found = []
     for port in graph.outputs:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from slimml.frontends.onnx.scores import by_largest, class_table, largest, logistic, transform_of, transformed
-from slimml.frontends.onnx.values import ML, Step, Tensor, as_dtype, one_each, operator
+from slimml.frontends.onnx.conditions import as_numbers
+from slimml.frontends.onnx.values import DTYPES, ML, Codes, Condition, RowSum, Step, Tensor, Value, as_dtype, one_each, operator
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
-from slimml.ir.ops.columns import Concat, Select
-from slimml.ir.ops.heads import Exp, Softmax, Tanh
+from slimml.ir.ops.columns import Cast, Concat, Select
+from slimml.ir.ops.functions import Apply
+from slimml.ir.ops.heads import Exp, Log, NormalizeRows, Sigmoid, Softmax, Tanh
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Binarize, Divide, FillMissing, Guard, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Binarize, Divide, FillMissing, Guard, Multiply, Subtract, Sum
 from slimml.ir.ops.text import UnitRows
 
-_Out = tuple[Tensor | np.ndarray, ...]
-_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
+_Out = tuple[Value, ...]
 _STRING = 8
-_ELEMENTWISE: dict[str, Any] = {"Exp": Exp, "Tanh": Tanh}
+_ELEMENTWISE: dict[str, Any] = {"Exp": Exp, "Log": Log, "Tanh": Tanh}
+_FUNCTIONS = {"Abs": "absolute", "Sqrt": "sqrt", "Floor": "floor", "Ceil": "ceil"}
 _ARITHMETIC: dict[str, Any] = {"Add": Add, "Sub": Subtract, "Mul": Multiply, "Div": Divide}
 _NORMS = {"L1": "l1", "L2": "l2"}
 
@@ -60,12 +63,18 @@ def cast(step: Step) -> _Out:
     to, value = step.whole("to", 0), step.given[0] if step.given else None
     step.get("saturate")
     step.get("round_mode")
-    if to != _STRING and to not in _DTYPES:
+    if to != _STRING and to not in DTYPES:
         raise step.unsupported(f"to the element type {to}")
-    dtype = _DTYPES.get(to)
+    dtype = DTYPES.get(to)
     if isinstance(value, np.ndarray) and dtype and value.dtype.kind in "fiub":
         return (value.astype(dtype),)
+    if isinstance(value, Condition) and dtype:
+        return (Tensor(as_numbers(step, value, dtype)),)
     found = step.tensor()
+    if found.codes is not None and dtype in ("int32", "int64"):
+        return (found,)
+    if found.forest is not None and dtype == "int64":
+        return (found,)
     if found.table is not None:
         kind = "iu" if dtype in ("int64", "int32") else "U" if to == _STRING else ""
         if found.table.dtype.kind not in kind or not kind:
@@ -93,8 +102,12 @@ def concat(step: Step) -> _Out:
         raise step.unsupported("of several element types")
     if len(blocks) == 1:
         return (blocks[0],)
-    nodes = tuple(b.node for b in blocks)
-    return (Tensor(Concat(inputs=nodes, origin=step.ctx.where), axes.pop()),)
+    nodes, codes = tuple(b.node for b in blocks), [b.codes for b in blocks if b.codes is not None]
+    joined = Concat(inputs=nodes, origin=step.ctx.where)
+    if len(codes) < len(blocks):
+        return (Tensor(joined, axes.pop()),)
+    whole = Concat(inputs=tuple(c.node for c in codes), origin=step.ctx.where)
+    return (Tensor(joined, axes.pop(), codes=Codes(whole, np.concatenate([c.shift for c in codes]))),)
 
 
 @operator("", "Reshape", "Flatten")
@@ -126,16 +139,82 @@ def squeeze(step: Step) -> _Out:
 
 @operator("", "Add", "Sub", "Mul", "Div")
 def arithmetic(step: Step) -> _Out:
-    """With a constant, one number or one for each column."""
-    make = _ARITHMETIC[step.onnx.op]
-    if isinstance(step.given[0], np.ndarray) and step.onnx.op in ("Add", "Mul"):
+    """With a constant, one number or one for each column; the sum of two blocks; shares of the sum of a row."""
+    op, origin = step.onnx.op, step.ctx.where
+    make = _ARITHMETIC[op]
+    if len(step.given) != 2:
+        raise step.unsupported("of other than two inputs")
+    if isinstance(step.given[0], np.ndarray):
         step.given = step.given[::-1]
+        if op == "Sub":
+            # c - x is -x + c, which is rounded as once.
+            turned = step.same_floats()
+            minus = np.full(turned.type.width, -1, dtype=turned.type.dtype)
+            step.given = (Tensor(Multiply(inputs=(turned,), value=minus, origin=origin)), step.given[1])
+            make = Add
+        elif op == "Div":
+            return (Tensor(_inverse(step)),)
+    found, by = step.given
+    if op == "Div" and isinstance(by, RowSum):
+        return (Tensor(_shares(step, by)),)
+    if op == "Add" and isinstance(found, Tensor) and isinstance(by, Tensor):
+        return (Tensor(Sum(inputs=(step.same_floats(0), step.same_floats(1)), origin=origin)),)
+    if op == "Add" and isinstance(found, Tensor) and found.codes is not None:
+        return (_moved(step, found, found.codes),)
     node = step.same_floats()
     other = step.constant(1)
     if other.ndim and other.shape[-1] != 1 and node.type.width == 1:
         raise step.unsupported("a column with a constant of several")
     value = one_each(step, other, node.type.width, node.type.dtype, "a constant")
+    if make is Add and isinstance(node, Linear) and not node.bias.any():
+        return (Tensor(replace(node, bias=value)),)
     return (Tensor(make(inputs=(node,), value=value, origin=step.ctx.where)),)
+
+
+def _moved(step: Step, found: Tensor, codes: Codes) -> Tensor:
+    """Positions in tables that stand one behind the other."""
+    by = step.constant(1)
+    width = codes.node.type.width
+    if by.dtype.kind != "i" or by.ndim > 1 or by.size not in (1, width) or np.abs(by).max() > 1 << 30:
+        raise step.unsupported("codes and what are no positions")
+    value = np.broadcast_to(by.reshape(-1), (width,)).astype(np.int64)
+    node = Add(inputs=(found.node,), value=value.astype(found.node.type.dtype), origin=step.ctx.where)
+    return Tensor(node, found.axes, codes=Codes(codes.node, codes.shift + value))
+
+
+def _inverse(step: Step) -> Node:
+    """1 / x; of 1 + exp(-x) the sigmoid that it is."""
+    node, one = step.same_floats(), step.constant(1)
+    if one.size != 1 or one.reshape(-1)[0] != 1:
+        raise step.unsupported("another number than 1 by what is computed")
+    raised = node.inputs[0] if isinstance(node, Add) and (node.value == 1).all() else None
+    turned = raised.inputs[0] if isinstance(raised, Exp) else None
+    if isinstance(turned, Multiply) and (turned.value == -1).all():
+        return Sigmoid(inputs=turned.inputs, origin=step.ctx.where)
+    return Apply(inputs=(node,), function="reciprocal", origin=step.ctx.where)
+
+
+def _shares(step: Step, by: RowSum) -> Node:
+    """A row by its sum."""
+    if step.same_floats() is not by.node or by.empty not in (None, 1.0):
+        raise step.unsupported("by the sum of another row")
+    empty = "missing" if by.empty is None else "kept"
+    return NormalizeRows(inputs=(by.node,), empty=empty, origin=step.ctx.where)
+
+
+@operator("", "Neg")
+def negative(step: Step) -> _Out:
+    """-x, which is x times -1."""
+    node = step.same_floats()
+    minus = np.full(node.type.width, -1, dtype=node.type.dtype)
+    return (Tensor(Multiply(inputs=(node,), value=minus, origin=step.ctx.where)),)
+
+
+@operator("", "Abs", "Sqrt", "Floor", "Ceil")
+def function(step: Step) -> _Out:
+    """Functions that are rounded correctly everywhere."""
+    name = _FUNCTIONS[step.onnx.op]
+    return (Tensor(Apply(inputs=(step.same_floats(),), function=name, origin=step.ctx.where)),)
 
 
 @operator("", "Sigmoid")
@@ -144,7 +223,7 @@ def sigmoid(step: Step) -> _Out:
     return (Tensor(logistic(step.same_floats(), step.ctx.where)),)
 
 
-@operator("", "Exp", "Tanh")
+@operator("", "Exp", "Log", "Tanh")
 def elementwise(step: Step) -> _Out:
     """Number by number."""
     return (Tensor(_ELEMENTWISE[step.onnx.op](inputs=(step.same_floats(),), origin=step.ctx.where)),)
@@ -315,12 +394,29 @@ def label_encoder(step: Step) -> _Out:
     if values is None or len(values) != len(known) or not isinstance(rest, int | float):
         raise step.unsupported("values that are no numbers")
     width, origin = value.node.type.width, step.ctx.where
+    if values.dtype.kind == "i" and np.array_equal(values, np.arange(len(known))) and rest == len(known):
+        return (_positions(step, value, known),)
     cells, places = _as_read(known)
     codes = Lookup(inputs=(value.node,), tables=(cells,) * width, refuse=(False,) * width, origin=origin)
     each = np.append(values[places], np.array([rest], dtype=values.dtype))
     offsets = np.arange(width + 1, dtype=np.int64) * len(each)
     node = Recode(inputs=(codes,), values=np.tile(each, width), offsets=offsets, origin=origin)
     return (Tensor(node, value.axes),)
+
+
+def _positions(step: Step, value: Tensor, known: tuple[object, ...]) -> Tensor:
+    """The position of each cell among the keys, their number where it is none of them."""
+    cells, places = _as_read(known)
+    width, origin = value.node.type.width, step.ctx.where
+    node: Node = Lookup(inputs=(value.node,), tables=(known,) * width, refuse=(False,) * width, origin=origin)
+    if len(cells) > len(known):
+        # Missing cells are strings here: the first key that they meet takes them.
+        filled = value.node
+        for cell, place in zip(cells[len(known) :], places[len(known) :].tolist(), strict=True):
+            filled = FillMissing(inputs=(filled,), sentinel=cell, fill=(known[place],) * width, origin=origin)
+        node = Lookup(inputs=(filled,), tables=(known,) * width, refuse=(False,) * width, origin=origin)
+    shift = np.zeros(width, dtype=np.int64)
+    return Tensor(Cast(inputs=(node,), dtype="int64", origin=origin), value.axes, codes=Codes(node, shift))
 
 
 def _keys(step: Step, names: tuple[str, str]) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from slimml.ir.ops.numeric import Add, Divide
 _MODES = {"LEAF": 0, "BRANCH_LEQ": 1, "BRANCH_LT": 2, "BRANCH_GTE": 3, "BRANCH_GT": 4}
 _LEQ, _LT, _GTE, _GT = range(1, 5)
 # A file of a few bytes may claim millions of outputs for each of its leaves.
-_MOST_VALUES = 1 << 27
+MOST_VALUES = 1 << 27
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,13 +91,6 @@ def _based(step: Step, total: Node, base: np.ndarray | None) -> Node:
     return Add(inputs=(total,), value=base.astype(total.type.dtype), origin=step.ctx.where)
 
 
-def _ints(step: Step, name: str, count: int | None = None) -> np.ndarray:
-    value = step.numbers(name, "i")
-    if value is None or (count is not None and len(value) != count):
-        raise step.unsupported(f"{name} is missing, or of another length than its neighbours")
-    return value
-
-
 def _nodes(step: Step) -> tuple[RawTrees, np.ndarray]:
     """The trees without their leaves' values, and (tree, node) of each of their nodes, int64 (n, 2)."""
     modes = step.strings("nodes_modes") or []
@@ -106,8 +99,8 @@ def _nodes(step: Step) -> tuple[RawTrees, np.ndarray]:
     if unknown or not count:
         raise step.unsupported(f"splits of the mode {unknown[0]!r:.40}" if unknown else "no nodes")
     mode = np.array([_MODES[m] for m in modes], dtype=np.int64)
-    tree, ids = _ints(step, "nodes_treeids", count), _ints(step, "nodes_nodeids", count)
-    feature = _ints(step, "nodes_featureids", count)
+    tree, ids = step.whole_numbers("nodes_treeids", count), step.whole_numbers("nodes_nodeids", count)
+    feature = step.whole_numbers("nodes_featureids", count)
     threshold = _reals(step, "nodes_values")
     if threshold is None or len(threshold) != count:
         raise step.unsupported("nodes_values is missing, or of another length than its neighbours")
@@ -122,8 +115,8 @@ def _nodes(step: Step) -> tuple[RawTrees, np.ndarray]:
     if not np.isfinite(threshold[split]).all():
         raise step.unsupported("a threshold that is no finite number")
     keys = np.stack([tree, ids], axis=1)
-    true = _found(step, keys, np.stack([tree, _ints(step, "nodes_truenodeids", count)], axis=1)[split])
-    false = _found(step, keys, np.stack([tree, _ints(step, "nodes_falsenodeids", count)], axis=1)[split])
+    true = _found(step, keys, np.stack([tree, step.whole_numbers("nodes_truenodeids", count)], axis=1)[split])
+    false = _found(step, keys, np.stack([tree, step.whole_numbers("nodes_falsenodeids", count)], axis=1)[split])
     return _raw(step, tree, mode, feature, threshold, missing, true, false), keys
 
 
@@ -146,7 +139,7 @@ def _raw(
     left[split] = np.where(swapped[split], false, true)
     right[split] = np.where(swapped[split], true, false)
     roots = _roots(step, tree, left, right)
-    order = _tree_by_tree(step, left, right, roots)
+    order = tree_by_tree(step, left, right, roots)
     place = np.empty(len(mode), dtype=np.int64)
     place[order] = np.arange(len(mode))
     child = [np.where(c >= 0, place[c], -1)[order] for c in (left, right)]
@@ -182,7 +175,7 @@ def _roots(step: Step, tree: np.ndarray, left: np.ndarray, right: np.ndarray) ->
     return roots
 
 
-def _tree_by_tree(step: Step, left: np.ndarray, right: np.ndarray, roots: np.ndarray) -> np.ndarray:
+def tree_by_tree(step: Step, left: np.ndarray, right: np.ndarray, roots: np.ndarray) -> np.ndarray:
     """The nodes with those of each tree together; refuses nodes that no root leads to."""
     owner = np.full(len(left), -1, dtype=np.int64)
     level, owner[roots] = roots, np.arange(len(roots))
@@ -196,8 +189,8 @@ def _tree_by_tree(step: Step, left: np.ndarray, right: np.ndarray, roots: np.nda
 
 
 def _leaves(step: Step, keys: np.ndarray, kind: str, count: int) -> _Leaves:
-    output = _ints(step, f"{kind}_ids")
-    tree, ids = (_ints(step, f"{kind}_{n}", len(output)) for n in ("treeids", "nodeids"))
+    output = step.whole_numbers(f"{kind}_ids")
+    tree, ids = (step.whole_numbers(f"{kind}_{n}", len(output)) for n in ("treeids", "nodeids"))
     weight = _reals(step, f"{kind}_weights")
     if weight is None or len(weight) != len(output):
         raise step.unsupported(f"{kind}_weights is missing, or of another length than its neighbours")
@@ -223,7 +216,7 @@ def _forest(step: Step, raw: RawTrees, leaves: _Leaves, count: int) -> Node:
         targets, values = pairs % count, np.zeros((len(order), 1))
         values[node, 0] = leaves.weight
     else:
-        if len(order) * count > _MOST_VALUES:
+        if len(order) * count > MOST_VALUES:
             raise step.unsupported(f"{count} outputs of {len(order)} nodes")
         values = np.zeros((len(order), count))
         values[node, leaves.output] = leaves.weight

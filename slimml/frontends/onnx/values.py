@@ -13,18 +13,20 @@ from slimml.frontends.lowerer import Lowerer
 from slimml.ingest.onnx.model import OnnxGraph, OnnxNode, Unread
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast
+from slimml.ir.ops.models import Forest
 
 WAYS_OUT = (
     "Convert the model that the ONNX file was made of instead: slimml reads its pickle, joblib dump or skops file, and "
     "lowers more steps of it."
 )
 ML = "ai.onnx.ml"
+DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
     """A block of rows. `table`: the node holds positions in it, and the tensor is what stands there. `keys`: the names
-    of the columns, where each row is a dictionary.
+    of the columns, where each row is a dictionary. `forest`: whose sums the node is. `codes`: what the node's integers are positions by.
 
     `axes`: 1 for a vector, 2 for rows and columns; 3 for a group of columns for each column, such as one-hot codes.
     """
@@ -33,6 +35,49 @@ class Tensor:
     axes: int = 2
     table: np.ndarray | None = None
     keys: np.ndarray | None = None
+    forest: Forest | None = None
+    codes: Codes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """Positions in tables, shifted by a constant each: what `Tensor.node` holds as integers, as a Lookup says it."""
+
+    node: Node
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """Where a block compares with a constant: `test` is "missing", "equal", "above" or "below"; `negated`: where not.
+
+    `value`: one for each column, or one for all; None of what is missing.
+    """
+
+    test: str
+    tensor: Tensor
+    value: np.ndarray | None = None
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSum:
+    """The sum of a row, one column. `empty`: what stands for it where it is 0."""
+
+    node: Node
+    empty: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """A row of numbers for each tree of a forest: (n, trees, width). `added`: its sums so far."""
+
+    forest: Forest
+    values: np.ndarray
+    added: bool = False
+
+
+Value = Tensor | Condition | RowSum | Terms | np.ndarray
 
 
 @dataclass(slots=True)
@@ -41,7 +86,7 @@ class Step:
 
     onnx: OnnxNode
     graph: OnnxGraph
-    given: tuple[Tensor | np.ndarray | None, ...]
+    given: tuple[Value | None, ...]
     ctx: Lowerer
     read: set[str] = field(default_factory=set)
 
@@ -82,6 +127,15 @@ class Step:
             raise self.unsupported(f"{name} is no list of numbers")
         return value
 
+    def whole_numbers(self, name: str, count: int | None = None, *, optional: bool = False) -> np.ndarray:
+        """An attribute that is a list of `count` integers; one that is `optional` is zeros where it is not there."""
+        value = self.numbers(name, "i")
+        if optional and count is not None and (value is None or not len(value)):
+            return np.zeros(count, dtype=np.int64)
+        if value is None or (count is not None and len(value) != count):
+            raise self.unsupported(f"{name} is missing, or of another length than its neighbours")
+        return value
+
     def strings(self, name: str) -> list[str] | None:
         """An attribute that is a list of strings, None where it is not there."""
         value = self.get(name)
@@ -102,6 +156,13 @@ class Step:
         value = self.given[at] if at < len(self.given) else None
         if not isinstance(value, Tensor):
             raise self.unsupported(f"input {at} is not computed from the rows")
+        return value
+
+    def condition(self, at: int = 0) -> Condition:
+        """An input that is a comparison with a constant."""
+        value = self.given[at] if at < len(self.given) else None
+        if not isinstance(value, Condition):
+            raise self.unsupported(f"input {at} is no comparison with a constant")
         return value
 
     def constant(self, at: int) -> np.ndarray:
@@ -130,7 +191,7 @@ class Step:
         return node
 
 
-Rule = Callable[[Step], tuple[Tensor | np.ndarray, ...]]
+Rule = Callable[[Step], tuple[Value, ...]]
 RULES: dict[tuple[str, str], Rule] = {}
 
 
