@@ -847,7 +847,8 @@ def _argmax(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     x, bound = inputs[0], _data(incoming[0])
     winner = np.take_along_axis(x, value, axis=1)
     reach = np.take_along_axis(bound, value, axis=1) + bound
-    close = (reach > 0) & ~(winner - x > reach)
+    # What overflows has a bound that is NaN: it may be anything.
+    close = ~(reach <= 0) & ~(winner - x > reach)
     np.put_along_axis(close, value, False, axis=1)
     return np.asarray(close.any(axis=1)[:, None])
 
@@ -857,4 +858,4 @@ def _positive(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -
     if incoming[0] is None:
         return None
     bound = _data(incoming[0])
-    return np.asarray((bound > 0) & ~(np.abs(inputs[0]) > bound))
+    return np.asarray(~(bound <= 0) & ~(np.abs(inputs[0]) > bound))

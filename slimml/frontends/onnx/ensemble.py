@@ -16,7 +16,9 @@ from slimml.frontends.sklearn.forest_arrays import RankedColumn, RawTrees, canon
 from slimml.ir.forest import Trees
 from slimml.ir.node import Node
 from slimml.ir.ops.models import Forest
-from slimml.ir.ops.numeric import Divide
+from slimml.ir.ops.columns import Cast, Concat, Select
+from slimml.ir.ops.numeric import Divide, FillMissing
+from slimml.ir.ops.ranks import Rank
 
 _LEQ, _LT, _GTE, _GT, _EQ, _NEQ, _MEMBER = range(7)
 _AVERAGE, _SUM = 0, 1
@@ -242,6 +244,25 @@ def _with_lone_leaves(raw: RawTrees, leaf: np.ndarray) -> RawTrees:
     )
 
 
+def _whole(node: Node, column: int) -> bool:
+    """Whether a column holds whole numbers alone."""
+    if node.type.domains[column].integer and not node.type.domains[column].missing:
+        return True
+    if isinstance(node, Select):
+        return _whole(node.inputs[0], int(node.index[column]))
+    if isinstance(node, Concat):
+        for part in node.inputs:
+            if column < part.type.width:
+                return _whole(part, column)
+            column -= part.type.width
+    if isinstance(node, Cast) and isinstance(node.inputs[0], Rank):
+        return True
+    if isinstance(node, FillMissing) and node.source.numeric:
+        fill = float(node.fill[column])  # type: ignore[arg-type]
+        return fill == np.floor(fill) and _whole(node.inputs[0], column)
+    return isinstance(node, Cast) and node.source.numeric and _whole(node.inputs[0], column)
+
+
 def _ranked(step: Step, x: Node, raw: RawTrees, splits: _Splits) -> tuple[dict[int, RankedColumn] | None, RawTrees]:
     """How columns are ranked that sets are asked of, each member a rank of its own; and the trees with these sets."""
     assert raw.in_set is not None and raw.set_row is not None  # `_raw` gives both
@@ -251,7 +272,7 @@ def _ranked(step: Step, x: Node, raw: RawTrees, splits: _Splits) -> tuple[dict[i
     at = np.flatnonzero(raw.in_set)
     given: dict[int, RankedColumn] = {}
     for c in np.unique(raw.feature[at]).tolist():
-        if splits.of_several[raw.set_row[at[raw.feature[at] == c]]].any() and not x.type.domains[c].integer:
+        if splits.of_several[raw.set_row[at[raw.feature[at] == c]]].any() and not _whole(x, c):
             # onnxruntime 1.32 cuts the fraction off for some sets, and not for others.
             raise step.unsupported(f"a set of integers is asked of column {c}, which may hold fractions")
         mine = raw.feature == c

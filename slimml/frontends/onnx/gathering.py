@@ -8,7 +8,7 @@ import numpy as np
 
 from slimml.frontends.onnx.ensemble import without_leading_leaves
 from slimml.frontends.onnx.trees import MOST_VALUES
-from slimml.frontends.onnx.values import Codes, RowSum, Step, Tensor, Terms, Value, operator
+from slimml.frontends.onnx.values import Codes, Counts, RowSum, Step, Tensor, Terms, Value, operator
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Recode
 from slimml.ir.ops.columns import Select
@@ -20,6 +20,8 @@ def gather(step: Step) -> tuple[Value]:
     axis, first = step.whole("axis", 0), step.given[0]
     if isinstance(first, Terms):
         return (_last(step, first, axis),)
+    if len(step.given) > 1 and isinstance(step.given[1], Counts) and not axis:
+        return (_tabled(step, step.given[1]),)
     if isinstance(first, Tensor):
         return (_columns(step, first, axis),)
     table, at = step.constant(0), step.tensor(1)
@@ -77,6 +79,17 @@ def _read(step: Step, codes: Codes, table: np.ndarray) -> Tensor:
     return Tensor(Recode(inputs=(codes.node,), values=np.concatenate(parts), offsets=offsets, origin=step.ctx.where))
 
 
+def _tabled(step: Step, counts: Counts) -> Counts:
+    """What stands for each count, in a table for each column."""
+    table, shift, sizes = step.constant(0), counts.shift, np.array([len(c) + 1 for c in counts.cuts])
+    if table.dtype != np.float64 or table.ndim != 1 or shift is None or shift.shape != sizes.shape or counts.tables:
+        raise step.unsupported("tables of ranks that do not fit")
+    starts = np.where(np.isfinite(shift), shift, -1).astype(np.int64)
+    if (starts != shift).any() or (starts < 0).any() or (starts + sizes > len(table)).any():
+        raise step.unsupported("tables of ranks that end before their columns")
+    return replace(counts, tables=tuple(table[a : a + n] for a, n in zip(starts.tolist(), sizes.tolist(), strict=True)))
+
+
 def _label(step: Step, at: Tensor, table: np.ndarray) -> Tensor:
     if at.table is not None or at.node.type.dtype not in ("int64", "int32") or at.node.type.width != 1:
         raise step.unsupported("a constant at places that are no integers")
@@ -123,7 +136,9 @@ def _last(step: Step, terms: Terms, axis: int) -> Tensor:
 
 @operator("", "ReduceSum")
 def summed(step: Step) -> tuple[Value]:
-    """The sum of each row."""
+    """The sum of each row; of cuts below a value how many they are."""
+    if isinstance(step.given[0], Counts) and step.constant(1).reshape(-1).tolist() == [1] and step.whole("keepdims", 1):
+        return (step.given[0],)
     node, axes = step.same_floats(), step.constant(1).reshape(-1).tolist()
     if axes not in ([1], [-1]) or not step.whole("keepdims", 1) or step.whole("noop_with_empty_axes", 0):
         raise step.unsupported("over anything but the columns")

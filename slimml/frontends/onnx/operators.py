@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from slimml.frontends.onnx.scores import by_largest, class_table, largest, logistic, transform_of, transformed
-from slimml.frontends.onnx.conditions import as_numbers
-from slimml.frontends.onnx.values import DTYPES, ML, Codes, Condition, RowSum, Step, Tensor, Value, as_dtype, one_each, operator
+from slimml.frontends.onnx.conditions import as_matches, as_numbers, matched
+from slimml.frontends.onnx.values import DTYPES, ML, Codes, Condition, Counts, Matches, RowSum, Step, Tensor, Value, as_dtype, one_each, operator
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Select
@@ -68,6 +68,8 @@ def cast(step: Step) -> _Out:
     dtype = DTYPES.get(to)
     if isinstance(value, np.ndarray) and dtype and value.dtype.kind in "fiub":
         return (value.astype(dtype),)
+    if isinstance(value, Matches | Counts) and dtype:
+        return (value,)
     if isinstance(value, Condition) and dtype:
         return (Tensor(as_numbers(step, value, dtype)),)
     found = step.tensor()
@@ -94,7 +96,10 @@ def cast(step: Step) -> _Out:
 @operator("", "Concat")
 def concat(step: Step) -> _Out:
     """Blocks side by side."""
-    axis, blocks = step.whole("axis", 0), [step.tensor(i) for i in range(len(step.given))]
+    axis = step.whole("axis", 0)
+    if axis == 1 and isinstance(step.given[-1], Condition | Counts):
+        return (_compared(step),)
+    blocks = [step.tensor(i) for i in range(len(step.given))]
     axes = {b.axes for b in blocks}
     if any(b.table is not None for b in blocks) or len(axes) != 1 or axis not in (-1, max(axes) - 1) or axes == {1}:
         raise step.unsupported("of anything but tables, or of rows")
@@ -108,6 +113,20 @@ def concat(step: Step) -> _Out:
         return (Tensor(joined, axes.pop()),)
     whole = Concat(inputs=tuple(c.node for c in codes), origin=step.ctx.where)
     return (Tensor(joined, axes.pop(), codes=Codes(whole, np.concatenate([c.shift for c in codes]))),)
+
+
+def _compared(step: Step) -> Value:
+    """Keys with one that always holds behind them; counts of several columns."""
+    first, last = as_matches(step.given[0]), step.given[-1]
+    if isinstance(last, Condition):
+        same = isinstance(first, Matches) and first.node is last.tensor.node and not first.closed
+        if len(step.given) != 2 or last.test != "always" or not isinstance(first, Matches) or not same:
+            raise step.unsupported("of comparisons")
+        return Matches(first.node, first.keys, closed=True)
+    counts = [c for c in step.given if isinstance(c, Counts)]
+    if len(counts) < len(step.given) or any(c.node is not last.node or c.tables for c in counts):  # type: ignore[union-attr]
+        raise step.unsupported("of counts and something else")
+    return Counts(counts[0].node, tuple(c.columns[0] for c in counts), tuple(c.cuts[0] for c in counts))
 
 
 @operator("", "Reshape", "Flatten")
@@ -159,6 +178,8 @@ def arithmetic(step: Step) -> _Out:
         return (Tensor(_shares(step, by)),)
     if op == "Add" and isinstance(found, Tensor) and isinstance(by, Tensor):
         return (Tensor(Sum(inputs=(step.same_floats(0), step.same_floats(1)), origin=origin)),)
+    if op == "Add" and isinstance(found, Counts) and isinstance(by, np.ndarray):
+        return (replace(found, shift=by.reshape(-1)),)
     if op == "Add" and isinstance(found, Tensor) and found.codes is not None:
         return (_moved(step, found, found.codes),)
     node = step.same_floats()
@@ -242,8 +263,10 @@ def arg_max(step: Step) -> _Out:
     """The first column that is largest."""
     if step.whole("axis", 0) not in (-1, 1) or step.whole("select_last_index", 0):
         raise step.unsupported("over rows, or the last of several")
-    node = largest(step.same_floats(), step.ctx.where)
-    return (Tensor(node, 2 if step.whole("keepdims", 1) else 1),)
+    axes = 2 if step.whole("keepdims", 1) else 1
+    if isinstance(step.given[0], Matches):
+        return (replace(matched(step, step.given[0]), axes=axes),)
+    return (Tensor(largest(step.same_floats(), step.ctx.where), axes),)
 
 
 @operator("", "MatMul", "Gemm")

@@ -77,7 +77,30 @@ class Terms:
     added: bool = False
 
 
-Value = Tensor | Condition | RowSum | Terms | np.ndarray
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """Which of some keys the value of a column equals, one column each; `closed`: and a last one that always holds.
+
+    Keys are numbers, each once; a string stands for one that nothing equals.
+    """
+
+    node: Node
+    keys: tuple[object, ...]
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """How many of its cuts lie below each of some columns of a block; `tables`: what stands for each count."""
+
+    node: Node
+    columns: tuple[int, ...]
+    cuts: tuple[np.ndarray, ...]
+    shift: np.ndarray | None = None
+    tables: tuple[np.ndarray, ...] = ()
+
+
+Value = Tensor | Condition | RowSum | Terms | Matches | Counts | np.ndarray
 
 
 @dataclass(slots=True)
