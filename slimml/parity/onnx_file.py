@@ -62,7 +62,7 @@ class OnnxFile:
             fed[port.name] = _tensor(columns[at : at + width], port.type, len(rows))
             at += width
         if at != len(columns):
-            raise ValueError("the model takes {} columns and is handed {}".format(at, len(columns)))
+            raise ValueError(f"the model takes {at} columns and is handed {len(columns)}")
         return fed
 
 

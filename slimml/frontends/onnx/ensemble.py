@@ -15,8 +15,8 @@ from slimml.frontends.onnx.values import ML, Step, Tensor, operator
 from slimml.frontends.sklearn.forest_arrays import RankedColumn, RawTrees, canonical_cuts, ranked_forest
 from slimml.ir.forest import Trees
 from slimml.ir.node import Node
-from slimml.ir.ops.models import Forest
 from slimml.ir.ops.columns import Cast, Concat, Select
+from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Divide, FillMissing
 from slimml.ir.ops.ranks import Rank
 

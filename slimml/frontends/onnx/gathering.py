@@ -116,7 +116,13 @@ def _terms(step: Step, at: Tensor, table: np.ndarray) -> Terms:
 def cumulated(step: Step) -> tuple[Value]:
     """The sums of the trees so far."""
     terms, axis = step.given[0], step.constant(1).reshape(-1).tolist()
-    if not isinstance(terms, Terms) or terms.added or axis != [1] or step.whole("exclusive", 0) or step.whole("reverse", 0):
+    if (
+        not isinstance(terms, Terms)
+        or terms.added
+        or axis != [1]
+        or step.whole("exclusive", 0)
+        or step.whole("reverse", 0)
+    ):
         raise step.unsupported("of anything but rows that trees answer")
     return (Terms(terms.forest, terms.values, added=True),)
 

@@ -7,7 +7,17 @@ import numpy as np
 from slimml.errors import UnsupportedEstimatorError
 from slimml.frontends.frame import Frame
 from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
-from slimml.frontends.onnx import conditions, ensemble, gathering, operators, trees
+from slimml.frontends.onnx import (
+    arithmetic,
+    categories,
+    conditions,
+    ensemble,
+    gathering,
+    matching,
+    operators,
+    shapes,
+    trees,
+)
 from slimml.frontends.onnx.values import ML, RULES, WAYS_OUT, Step, Tensor, Value, as_dtype
 from slimml.frontends.registry import lowers
 from slimml.ingest.onnx.model import GRAPH, OnnxGraph, OnnxNode, Port
@@ -17,7 +27,17 @@ from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.columns import Cast
 from slimml.schema import CATEGORY
 
-RULE_MODULES = (operators, trees, ensemble, conditions, gathering)  # whose import fills the table of rules
+RULE_MODULES = (
+    arithmetic,
+    categories,
+    conditions,
+    ensemble,
+    gathering,
+    matching,
+    operators,
+    shapes,
+    trees,
+)  # whose import fills the table of rules
 _NUMBERS = ("float32", "float64", "int64")
 _REGRESSORS = ("TreeEnsembleRegressor", "LinearRegressor")
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")

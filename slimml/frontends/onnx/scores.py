@@ -51,9 +51,7 @@ def logistic(x: Node, origin: str) -> Node:
     dtype, width = np.dtype(x.type.dtype), x.type.width
     minus, half = np.full(width, -1, dtype), np.full(width, 0.5, dtype)
     above = Sigmoid(inputs=(Clip(inputs=(x,), low=0.0, high=np.inf, origin=origin),), origin=origin)
-    turned = Clip(
-        inputs=(Multiply(inputs=(x,), value=minus, origin=origin),), low=0.0, high=np.inf, origin=origin
-    )
+    turned = Clip(inputs=(Multiply(inputs=(x,), value=minus, origin=origin),), low=0.0, high=np.inf, origin=origin)
     below = Multiply(inputs=(Sigmoid(inputs=(turned,), origin=origin),), value=minus, origin=origin)
     return Sum(inputs=(above, Add(inputs=(below,), value=half, origin=origin)), origin=origin)
 

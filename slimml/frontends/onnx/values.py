@@ -14,21 +14,28 @@ from slimml.ingest.onnx.model import OnnxGraph, OnnxNode, Unread
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast
 from slimml.ir.ops.models import Forest
+from slimml.ir.types import DType
 
 WAYS_OUT = (
     "Convert the model that the ONNX file was made of instead: slimml reads its pickle, joblib dump or skops file, and "
     "lowers more steps of it."
 )
 ML = "ai.onnx.ml"
-DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
+NAN = float("nan")
+# What a missing cell turns into where a tensor of strings is made of it.
+MISSING_TEXTS: dict[str, object] = {"nan": NAN, "None": None}
+DTYPES: dict[int, DType] = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """A block of rows. `table`: the node holds positions in it, and the tensor is what stands there. `keys`: the names
-    of the columns, where each row is a dictionary. `forest`: whose sums the node is. `codes`: what the node's integers are positions by.
+    """A block of rows.
 
-    `axes`: 1 for a vector, 2 for rows and columns; 3 for a group of columns for each column, such as one-hot codes.
+    `axes`    1 for a vector, 2 for rows and columns; 3 for a group of columns for each column, such as one-hot codes
+    `table`   the node holds positions in it, and the tensor is what stands there
+    `keys`    the names of the columns, where each row is a dictionary
+    `forest`  whose sums the node is
+    `codes`   what the node's integers are positions by
     """
 
     node: Node
@@ -49,9 +56,11 @@ class Codes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """Where a block compares with a constant: `test` is "missing", "equal", "above" or "below"; `negated`: where not.
+    """Where a block compares with a constant.
 
-    `value`: one for each column, or one for all; None of what is missing.
+    `test`     "missing", "equal", "above", "below"; "empty": where the sum of a row is 0; "itself", "always"
+    `value`    one for each column, or one for all; None where a test needs none
+    `negated`  where it does not hold
     """
 
     test: str
@@ -66,6 +75,13 @@ class RowSum:
 
     node: Node
     empty: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvenRow:
+    """A row of a block, of ones where its sum is 0."""
+
+    node: Node
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +116,7 @@ class Counts:
     tables: tuple[np.ndarray, ...] = ()
 
 
-Value = Tensor | Condition | RowSum | Terms | Matches | Counts | np.ndarray
+Value = Tensor | Condition | RowSum | EvenRow | Terms | Matches | Counts | np.ndarray
 
 
 @dataclass(slots=True)

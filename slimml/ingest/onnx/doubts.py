@@ -14,7 +14,9 @@ _DOMAINS = ("", "ai.onnx.ml")
 def doubts(graph: OnnxGraph) -> list[str]:
     """What is not known to be harmless, in words; empty where all of it is."""
     needed = _needed(graph)
-    return [f"{why} in {n.op:.40} ({n.name or ', '.join(n.outputs):.60})" for n in graph.nodes if (why := _why(n, needed))]
+    return [
+        f"{why} in {n.op:.40} ({n.name or ', '.join(n.outputs):.60})" for n in graph.nodes if (why := _why(n, needed))
+    ]
 
 
 def _why(node: OnnxNode, needed: set[int]) -> str:
