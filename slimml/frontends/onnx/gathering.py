@@ -129,7 +129,7 @@ def cumulated(step: Step) -> tuple[Value]:
 
 def _last(step: Step, terms: Terms, axis: int) -> Tensor:
     at, trees = step.constant(1), terms.forest.trees
-    if not terms.added or axis != 1 or at.ndim or int(at) not in (-1, trees.count - 1):
+    if not terms.added or axis != 1 or at.shape or at.dtype.kind != "i" or int(at) not in (-1, trees.count - 1):
         raise step.unsupported("of rows that trees answer anything but the sum of all")
     rows = trees.values[:, 0].astype(np.int64)
     values = terms.values[rows]

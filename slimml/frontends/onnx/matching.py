@@ -40,7 +40,7 @@ def both(step: Step) -> tuple[Value]:
     """What is missing, among keys of which some stand for it."""
     given, mask = step.condition(), step.constant(1).reshape(-1)
     node = given.tensor.node
-    if given.test != "missing" or given.negated or node.type.width != 1 or mask.dtype != np.bool_:
+    if given.test != "missing" or given.negated or node.type.width != 1 or mask.dtype != np.bool_ or not mask.size:
         raise step.unsupported("of anything but missing values and a constant")
     first = int(np.argmax(mask))
     return (Matches(node, tuple(NAN if m and i == first else f"nothing {i}" for i, m in enumerate(mask))),)
