@@ -209,7 +209,8 @@ def open_onnx(
     """
     if doubts and not trust:
         more = f" and {len(doubts) - 3} more" if len(doubts) > 3 else ""
-        return NoReference(f"the file holds what slimml does not hand to ONNX Runtime ({', '.join(doubts[:3])}{more})")
+        listed = ", ".join(doubts[:3]) + more
+        return NoReference(f"the file holds what slimml does not hand to ONNX Runtime ({listed}); --trust runs it")
     lacking = missing("onnxruntime", "onnx") if python is None else None
     if lacking:
         return NoReference(lacking)

@@ -41,14 +41,15 @@ RULE_MODULES = (
 _NUMBERS = ("float32", "float64", "int64")
 _REGRESSORS = ("TreeEnsembleRegressor", "LinearRegressor")
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")
-# ai.onnx.ml 5 deprecates the tree ensembles that are read here; what comes after 1.20 is not known.
+# ai.onnx.ml 5 brought TreeEnsemble in place of the two before; what comes after 1.20 is not known.
 _OPSETS = {"": range(7, 27), ML: range(1, 6)}
 
 
 @lowers("onnx.ModelProto")
 def onnx_model(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Tree ensembles (ai.onnx.ml 1 to 3) and linear models, with scaling, imputing, one-hot and label encoding,
-    products and arithmetic with constants around them; every operator that is not handled is named.
+    """Tree ensembles (ai.onnx.ml 1 to 5) and linear models, with scaling, imputing, one-hot and label encoding,
+    products, comparisons and arithmetic with constants around them, most of what slimml writes among it; every operator
+    that is not handled is named.
     """
     graph = est.get(GRAPH)
     if not isinstance(graph, OnnxGraph) or not isinstance(x, Frame):

@@ -18,7 +18,14 @@ GRAPH = "graph_"  # where the Record keeps the graph
 _MOST_COLUMNS = 1 << 20
 _MOST_NODES, _MOST_OPSETS = 100_000, 100
 _ELEMENTS = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 8: "str", 9: "bool", 11: "float64"}
-_UNREAD = {4: "a tensor without its data", 6: "a graph inside", 11: "a sparse tensor", 14: "a type"}
+_UNREAD = {
+    4: "a tensor without its data",
+    5: "a graph inside",
+    9: "several tensors",
+    10: "graphs inside",
+    11: "a sparse tensor",
+    13: "a type",
+}
 _HINT = "Convert the model that the ONNX file was made of: slimml reads pickles, joblib dumps and skops files."
 
 
