@@ -250,3 +250,14 @@ def test_a_vote_inside_of_its_bound_counts_as_any_number_that_it_may_be():
     assert value.tolist() == [[0]] and mask.tolist() == [[True]]
     _, mask = bounded(choice, x)
     assert mask.dtype == bool and mask.all()
+
+
+@pytest.mark.parametrize("end", [ArgMax, IsPositive])
+def test_labels_of_terms_that_overflow_may_be_anything(end: type[Node]) -> None:
+    sums = linear(
+        raw(), np.ones((1 if end is IsPositive else CLASSES, WIDTH)), np.zeros(1 if end is IsPositive else CLASSES)
+    )
+    moved = Subtract(inputs=(sums,), value=np.ones(sums.type.width))
+    _, unsure = bounded(end(inputs=(moved,)), np.array([[np.inf, -np.inf, 1, 1], [1.0, 2.0, 3.0, 4.0]]))
+    assert unsure[0].all()
+    assert end is ArgMax or not unsure[1].any()
