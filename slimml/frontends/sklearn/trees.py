@@ -63,6 +63,9 @@ def forest_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def _mean(est: Record, x: Source, counts: list[int], ctx: Lowerer) -> Node:
     """The sum over trees, in their order, divided by their number: BaseForest with n_jobs=1."""
     trees = list(est.estimators_)
+    # Trees of 1.3 learn from missing values; their forests look for them, and refuse them, until 1.4.
+    if ctx.version < (1, 4):
+        x = ctx.float32(x, finite="all")
     total = _forest(trees, est, x, counts, _SUM, ctx)
     number = np.full(total.type.width, float(len(trees)))
     return Divide(inputs=(total,), value=number, origin=ctx.where)
