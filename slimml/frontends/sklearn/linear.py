@@ -8,6 +8,7 @@ from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers, moved
 from slimml.frontends.sklearn.arithmetic import product
 from slimml.frontends.sklearn.fields import est_array, floats_of, labels
+from slimml.frontends.sklearn.members import answer, member
 from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
@@ -50,7 +51,7 @@ def sgd_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def ransac_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """The regressor that it settled on."""
     ctx.check_width(est, x)
-    return ctx.lower(est.estimator_, x, "estimator_")
+    return Model((answer(member(est.estimator_, x, "estimator_", ctx), "predict", ctx),))
 
 
 @lowers(*moved("sklearn.linear_model._logistic", "LogisticRegression", "LogisticRegressionCV"))
@@ -85,10 +86,15 @@ def linear(est: Record, x: Source, ctx: Lowerer) -> Node:
     return product(block, weights, np.broadcast_to(bias, (len(weights),)).copy(), ctx)
 
 
-def regressor(value: Node, ctx: Lowerer, *, flat: bool = True) -> Model:
-    """The outputs of scikit-learn's regressors: predict, which before 0.19 had the name decision_function too."""
-    names = ("predict", "decision_function") if (0, 0) < ctx.version < (0, 19) else ("predict",)
-    return Model(tuple(Output(name, (value,), "vector" if flat else "matrix") for name in names))
+def regressor(value: Node, ctx: Lowerer, *, flat: bool = True, scores: str = "vector") -> Model:
+    """The outputs of scikit-learn's regressors: predict, which before 0.19 had the name decision_function too.
+
+    `scores`: the form of the latter where `flat` is that of the former.
+    """
+    outputs = [Output("predict", (value,), "vector" if flat else "matrix")]
+    if (0, 0) < ctx.version < (0, 19):
+        outputs.append(Output("decision_function", (value,), scores if flat else "matrix"))
+    return Model(tuple(outputs))
 
 
 def classifier(

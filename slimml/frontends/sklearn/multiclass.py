@@ -57,7 +57,8 @@ def one_vs_rest(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         outputs.append(Output("predict_proba", (_chances(inner, kind, ctx),), "matrix"))
     if all(has(m, "decision_function") for m in inner):
         block = beside([answer(m, "decision_function", ctx).nodes[0] for m in inner], ctx)
-        outputs.append(Output("decision_function", (block,), "vector" if len(inner) == 1 else "matrix"))
+        flat = len(inner) == 1 and ctx.version >= (0, 19)  # a column in 0.18
+        outputs.append(Output("decision_function", (block,), "vector" if flat else "matrix"))
     return Model(tuple(outputs), (classes,))
 
 
@@ -85,7 +86,7 @@ def one_vs_one(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     else:
         choice = ArgMax(inputs=(decision,), origin=ctx.where)
     outputs = [Output("predict", (choice,), "vector", (classes,))]
-    if ctx.version >= (0, 20):  # before, an answer was scaled by the largest of its batch
+    if ctx.version >= (0, 21):  # before, an answer was scaled by the largest of its batch
         outputs.append(Output("decision_function", (decision,), "vector" if decision.type.width == 1 else "matrix"))
     return Model(tuple(outputs), (classes,))
 

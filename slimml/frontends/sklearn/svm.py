@@ -38,19 +38,24 @@ def linear_svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 @lowers("sklearn.svm._classes.LinearSVR", "sklearn.svm.classes.LinearSVR")
 def linear_svr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """One product."""
-    return Model((Output("predict", (linear(est, x, ctx),), "vector"),))
+    return regressor(linear(est, x, ctx), ctx)
 
 
 @lowers("sklearn.svm._classes.SVC", "sklearn.svm.classes.SVC",
         "sklearn.svm._classes.NuSVC", "sklearn.svm.classes.NuSVC")  # fmt: skip
 def svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Every kernel by name, one-vs-one and one-vs-rest, probabilities, broken ties; a kernel function is refused."""
+    """Every kernel by name, one-vs-one and one-vs-rest, probabilities, broken ties; a kernel function is refused.
+    (Decisions one-vs-rest of three classes and more are not answered before 0.21: they depend on the other rows.)
+    """
     classes = labels(est.classes_, ctx)
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise ctx.unsupported(f"{len(classes)} classes")
     sums = _pair_sums(est, _kernel(est, x, ctx), len(classes), ctx)
     shape = est.get("decision_function_shape", "ovr")
+    decision: Node | None
     scores = decision = _votes(sums, len(classes), shape == "ovr" and len(classes) > 2, ctx)
+    if shape == "ovr" and len(classes) > 2 and ctx.version < (0, 21):
+        decision = None  # scaled by the largest of its batch (utils/multiclass.py, _ovr_decision_function)
     if len(classes) == 2:
         decision = Multiply(inputs=(sums,), value=np.array([-1.0]), origin=ctx.where)
     elif shape != "ovr":
@@ -68,22 +73,24 @@ def svc(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         "sklearn.svm._classes.NuSVR", "sklearn.svm.classes.NuSVR")  # fmt: skip
 def svr(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every kernel by name; a kernel function is refused."""
-    return regressor(_sum(est, x, ctx), ctx)
+    return regressor(_sum(est, x, ctx), ctx, scores="matrix")
 
 
 @lowers("sklearn.svm._classes.OneClassSVM", "sklearn.svm.classes.OneClassSVM")
 def one_class_svm(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every kernel by name; a kernel function is refused."""
     decision = _sum(est, x, ctx)
-    score = Add(inputs=(decision,), value=vector(est, "offset_", ctx, 1), origin=ctx.where)
     inlier = IsPositive(inputs=(decision,), origin=ctx.where)
-    return Model(
-        (
-            Output("predict", (inlier,), "vector", (np.array([-1, 1]),)),
-            Output("decision_function", (decision,), "vector"),
-            Output("score_samples", (score,), "vector"),
-        )
-    )
+    older = not est.has("offset_")  # score_samples appears with it, and decisions are flat
+    ctx.check_release(older, (0, 20), f"a OneClassSVM with{'out' if older else ''} offset_")
+    outputs = [
+        Output("predict", (inlier,), "vector", (np.array([-1, 1]),)),
+        Output("decision_function", (decision,), "matrix" if older else "vector"),
+    ]
+    if not older:
+        score = Add(inputs=(decision,), value=vector(est, "offset_", ctx, 1), origin=ctx.where)
+        outputs.append(Output("score_samples", (score,), "vector"))
+    return Model(tuple(outputs))
 
 
 def _kernel(est: Record, x: Source, ctx: Lowerer) -> Node:
