@@ -44,7 +44,8 @@ def test_factors_of_the_training_rows_alone_are_refused():
         (LocalOutlierFactor(novelty=True), {"_distances_fit_X_": np.zeros((80, 3))}, "distances"),
         (LocalOutlierFactor(novelty=True), {"_lrd": np.zeros(3)}, "_lrd"),
         (EllipticEnvelope(), {"precision_": np.zeros((2, 2))}, "precision"),
-        (EllipticEnvelope(), {"_sklearn_version": "0.20.3"}, "0.22"),
+        (EllipticEnvelope(), {"threshold_": 1.0}, "threshold_, of releases before 0.20"),
+        (EllipticEnvelope(), {"_sklearn_version": "0.19.2"}, "offset_, of releases from 0.20 on"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(estimator, change, named):

@@ -13,9 +13,9 @@ from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.functions import Apply
-from slimml.ir.ops.heads import IsPositive
+from slimml.ir.ops.heads import Exp, IsPositive
 from slimml.ir.ops.neighbors import Neighbors, OutlierFactor
-from slimml.ir.ops.numeric import Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Multiply, Subtract
 
 
 @lowers(*moved("sklearn.neighbors._lof", "LocalOutlierFactor"))
@@ -32,13 +32,17 @@ def local_outlier_factor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     return _scored(est, factor, ctx)
 
 
-@lowers("sklearn.covariance._elliptic_envelope.EllipticEnvelope")
+@lowers(
+    *moved("sklearn.covariance._elliptic_envelope", "EllipticEnvelope"),
+    "sklearn.covariance.outlier_detection.EllipticEnvelope",
+)
 def elliptic_envelope(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Of files from 0.22 on that hold the precision."""
+    """Of files that hold the precision."""
     ctx.check_width(est, x)
-    if ctx.version < (0, 22):
-        raise ctx.unsupported("an EllipticEnvelope of a release before 0.22, which scored otherwise")
-    block = ctx.floats(x, finite="all")
+    older = est.has("threshold_")
+    ctx.check_release(older, (0, 20), f"an EllipticEnvelope with {'threshold_' if older else 'offset_'}")
+    # check_array appears in 0.19 (covariance/outlier_detection.py): before, a missing value made an outlier.
+    block = ctx.floats(x, finite="any" if (0, 0) < ctx.version < (0, 19) else "all")
     width = block.type.width
     center, precision = vector(est, "location_", ctx, width), est_array(est, "precision_", ctx)
     if precision.shape != (width, width):
@@ -55,7 +59,29 @@ def elliptic_envelope(est: Record, x: Source, ctx: Lowerer) -> Lowered:
         **no_tree(),
     )
     squared = Apply(inputs=(columns(found, [1], ctx),), function="square", origin=ctx.where)
-    return _scored(est, squared, ctx)
+    return _within_threshold(est, squared, ctx) if older else _scored(est, squared, ctx)
+
+
+def _within_threshold(est: Record, squared: Node, ctx: Lowerer) -> Model:
+    """What EllipticEnvelope answered before 0.20 (covariance/outlier_detection.py): 1 up to a threshold, and how far
+    below it, both to the power of 0.33.
+    """
+    threshold = np.asarray(est_array(est, "threshold_", ctx), dtype=np.float64).ravel()
+    if len(threshold) != 1:
+        raise ctx.unsupported(f"a threshold_ of {len(threshold)} numbers")
+    opposite = Multiply(inputs=(squared,), value=np.array([-1.0]), origin=ctx.where)
+    below = Add(inputs=(opposite,), value=threshold, origin=ctx.where)
+    inlier = IsPositive(inputs=(below,), or_zero=True, origin=ctx.where)
+    logs = Apply(inputs=(squared,), function="log", origin=ctx.where)
+    power = Exp(inputs=(Multiply(inputs=(logs,), value=np.array([0.33]), origin=ctx.where),), origin=ctx.where)
+    opposite = Multiply(inputs=(power,), value=np.array([-1.0]), origin=ctx.where)
+    decision = Add(inputs=(opposite,), value=threshold**0.33, origin=ctx.where)
+    return Model(
+        (
+            Output("predict", (inlier,), "vector", (np.array([-1, 1]),)),
+            Output("decision_function", (decision,), "vector"),
+        )
+    )
 
 
 def _scored(est: Record, factor: Node, ctx: Lowerer) -> Model:
