@@ -25,6 +25,8 @@ def radius_neighbors_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered
     """Trees and brute force on dense rows, outliers as the original labels or refuses them."""
     several = bool(est.outputs_2d_)
     tables, voted = classes_and_votes(est, ctx)
+    if _class_mode(est, ctx) and tables[0].dtype.kind not in "biuf":
+        raise ctx.unsupported("classes that are no numbers, for which the original raises when an array comes in")
     near = _within(est, x, ctx)
     names = _outlier_labels(est, len(tables), ctx)
     votes = [_votes(est, near, voted[:, j], t, names and names[j], ctx) for j, t in enumerate(tables)]
@@ -54,9 +56,14 @@ def radius_neighbors_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of whole numbers none is NaN
         empty = np.full_like(table[:1], np.nan)[0].astype(np.float64)
-    mean = RadiusMeans(
-        inputs=(near,), targets=table.astype(np.float64), weights=_weights(est, ctx), empty=empty, origin=ctx.where
+    weights = _weights(est, ctx)
+    if ctx.version < (0, 20):  # the mean of nothing was taken, which is NaN, and raises where it is weighted
+        empty = np.full(table.shape[1], np.nan)
+    mean: Node = RadiusMeans(
+        inputs=(near,), targets=table.astype(np.float64), weights=weights, empty=empty, origin=ctx.where
     )
+    if ctx.version < (0, 20) and weights == "distance":
+        mean = ctx.guard(mean, "all")
     return Model((Output("predict", (mean,), "vector" if targets.ndim == 1 else "matrix"),))
 
 
@@ -65,7 +72,8 @@ def _within(est: Record, x: Source, ctx: Lowerer) -> WithinRadius:
     if hasattr(est.get("_fit_X"), "toarray") or (isinstance(x, Node) and x.type.layout == "csr"):
         raise ctx.unsupported("sparse rows")
     points = dense_matrix(est, "_fit_X", ctx)
-    block = ctx.floats(x, finite="all")
+    # RadiusNeighborsClassMode looks for no missing values, and finds rows that hold them far from all others.
+    block = ctx.floats(x, finite="any" if _class_mode(est, ctx) else "all")
     metric, p = metric_of(est, ctx)
     if points.shape[1] != block.type.width or not points.size or not np.isfinite(points).all():
         raise ctx.unsupported(f"training rows {points.shape} do not fit {block.type.width} columns")
@@ -106,11 +114,15 @@ def _weights(est: Record, ctx: Lowerer) -> str:
 def _outlier_labels(est: Record, targets: int, ctx: Lowerer) -> list[Any] | None:
     """What rows without neighbours are called, for each target; None where they are refused."""
     if ctx.version < (0, 22):
-        return None if est.get("outlier_label") is None else [est.outlier_label] * targets
-    given = est.outlier_label_
-    if given is None:
+        label = est.get("outlier_label")
+        several = isinstance(label, list | tuple | np.ndarray)
+        names = None if label is None else list(label) if several else [label] * targets
+        if names is not None and len(names) != targets:
+            raise ctx.unsupported(f"{len(names)} labels for the outliers of {targets} targets")
+        return names
+    if est.outlier_label_ is None:
         return None
-    names = list(given)
+    names = list(est.outlier_label_)
     if len(names) != targets:
         raise ctx.unsupported(f"{len(names)} labels for the outliers of {targets} targets")
     return names
@@ -144,6 +156,9 @@ def _outlier_column(est: Record, table: np.ndarray, label: Any, ctx: Lowerer) ->
 
 
 def _class_mode(est: Record, ctx: Lowerer) -> bool:
+    """Whether RadiusNeighborsClassMode answers, which it does for arrays alone: of frames a model keeps the names."""
+    if est.name != "RadiusNeighborsClassifier" or est.has("feature_names_in_"):
+        return False
     brute = est.get("_fit_method") == "brute" and not est.outputs_2d_ and est.get("weights") == "uniform"
     euclidean = est.get("effective_metric_") in ("euclidean", "l2")
     return bool(brute and not euclidean and ctx.version >= (1, 4) and est._fit_X.dtype.kind == "f")
