@@ -167,7 +167,7 @@ def _voted(output: Output, classes: np.ndarray, votes: tuple[float, float], ctx:
 
 
 def _require_all(own: Any, classes: np.ndarray, ctx: Lowerer) -> None:
-    if not np.array_equal(np.asarray(own), classes):
+    if not np.array_equal(labels(own, ctx), classes):
         raise ctx.unsupported("a member that was not fitted on all classes")
 
 

@@ -76,8 +76,13 @@ def is_missing_symbol(value: object) -> bool:
 
 
 def labels(value: Any, ctx: Lowerer) -> np.ndarray:
-    """A classes_ array: bool, int, float, str or object of plain scalars."""
+    """A classes_ array: bool, int, float, str or object of plain scalars.
+
+    A str of Python 2, on which scikit-learn ran up to 0.20, is one of Python 3 here.
+    """
     table = np.asarray(value)
+    if table.dtype.kind == "S" and (0, 0) < ctx.version < (0, 21) and b"".join(table.ravel().tolist()).isascii():
+        table = table.astype("U")
     if table.ndim != 1 or table.dtype.kind not in "biufUO":
         raise ctx.unsupported(f"classes_ of dtype {table.dtype} and shape {table.shape} are not handled")
     if table.dtype == object:
