@@ -37,6 +37,7 @@ def graph_of(estimator, **changes):
         {"estimator": Ridge(), "imputation_order": "roman", "skip_complete": True, "add_indicator": True},
         {"estimator": DecisionTreeRegressor(max_depth=3), "max_iter": 2, "min_value": [-1, 4, -9, -9], "max_value": 6},
         {"max_iter": 0, "initial_strategy": "median"},
+        {"max_iter": 2, "keep_empty_features": True, "add_indicator": True},
         {"n_nearest_features": 2, "random_state": 0, "initial_strategy": "constant", "fill_value": 1.0},
     ],
 )

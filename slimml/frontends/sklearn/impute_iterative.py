@@ -66,15 +66,15 @@ def _predicted(regressor: Any, gaps: Node, others: list[Node], step: int, ctx: L
 
 
 def _kept(est: Record, width: int, ctx: Lowerer) -> np.ndarray:
-    """The columns that held a value when the model was fitted."""
+    """The columns that are answered: those that held a value when the model was fitted, or all."""
     empty = est.get("_is_empty_feature")  # since 1.2; before, the statistics tell
     if empty is None:
         empty = np.isnan(np.asarray(est_array(est.initial_imputer_, "statistics_", ctx), dtype=np.float64))
     empty = np.asarray(empty)
     if empty.shape != (width,) or empty.dtype != np.bool_:
         raise ctx.unsupported(f"_is_empty_feature of shape {empty.shape} does not fit {width} columns")
-    if est.get("keep_empty_features", False) and empty.any():
-        raise ctx.unsupported("keep_empty_features with empty columns is not handled")
+    if est.get("keep_empty_features", False):  # what was filled first is left as it is (_initial_imputation)
+        return np.arange(width)
     return np.flatnonzero(~empty)
 
 

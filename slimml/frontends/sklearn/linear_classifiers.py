@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from slimml.frontends.lowerer import Lowered, Lowerer, Source
+from slimml.frontends.lowerer import Lowered, Lowerer, Model, Source
 from slimml.frontends.registry import lowers, moved
 from slimml.frontends.sklearn.fields import labels
 from slimml.frontends.sklearn.linear import classifier, linear
+from slimml.frontends.sklearn.members import beside, columns
 from slimml.ingest.record import Record
+from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, NormalizeRows, Sigmoid
 from slimml.ir.ops.numeric import Add, Clip, Divide
@@ -28,14 +30,19 @@ def sgd_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @lowers(*moved("sklearn.linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV"))
 def ridge_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Two and more classes; several labels a row are refused."""
+    """Two and more classes, several labels a row."""
     binarizer = est.get("_label_binarizer")
     if not isinstance(binarizer, Record):
         raise ctx.unsupported(f"{est.name} without the label binarizer that it was fitted with")
     classes = labels(binarizer.classes_, ctx)
-    if str(binarizer.get("y_type_")).startswith("multilabel"):
-        raise ctx.unsupported(f"{est.name} of several labels a row is not handled")
     decision = linear(est, x, ctx)
+    # Before 1.0 the largest was chosen of several labels, too (_RidgeClassifierMixin.predict appears).
+    if str(binarizer.get("y_type_")).startswith("multilabel") and ctx.version >= (1, 0):
+        if decision.type.width != len(classes):
+            raise ctx.unsupported(f"{decision.type.width} rows of coef_ for {len(classes)} labels")
+        each = [IsPositive(inputs=(columns(decision, [i], ctx),), origin=ctx.where) for i in range(len(classes))]
+        predict = Output("predict", (beside(each, ctx),), "matrix")
+        return Model((predict, Output("decision_function", (decision,), "matrix")), (classes,))
     return classifier(classes, decision, choice(decision, classes, ctx), None)
 
 
