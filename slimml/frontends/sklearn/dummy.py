@@ -15,6 +15,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Constant
 from slimml.ir.ops.heads import Log
 from slimml.ir.types import DType
+from slimml.schema import ZERO
 
 
 @lowers("sklearn.dummy.DummyClassifier")
@@ -69,7 +70,12 @@ def dummy_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 
 def _rows(x: Source, ctx: Lowerer) -> Node:
-    """A block of as many rows as come in; of raw columns, which may hold anything, it reads none."""
+    """A block of as many rows as come in; of raw columns, which may hold anything, it reads none.
+
+    Before 0.19 they were looked at (check_array in dummy.py), and refused where they are not finite numbers.
+    """
+    if (0, 0) < ctx.version < (0, 19):
+        return ctx.floats(x, finite="all", csr=True, sparse=ZERO)
     return x if isinstance(x, Node) else as_block(x.select([]), ctx)
 
 

@@ -69,7 +69,7 @@ def classifier_chain(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     for method in ("predict_proba", "decision_function"):
         if two and all(has(m, method) for m in links):
             outputs.append(_output(est, method, links, ctx))
-    if any(o.name == "predict_proba" for o in outputs) and ctx.version >= (1, 3):
+    if any(o.name == "predict_proba" for o in outputs) and ctx.version >= (1, 4):
         (chances,) = outputs[1].nodes
         outputs.append(Output("predict_log_proba", (Log(inputs=(chances,), origin=ctx.where),), "matrix"))
     return Model(tuple(outputs), tuple(t for m in links for t in m.classes))

@@ -89,15 +89,14 @@ def _classifier(est: Record, joint: Node, ctx: Lowerer) -> Model:
     if joint.type.width != len(classes):
         raise ctx.unsupported(f"{joint.type.width} rows of probabilities for {len(classes)} classes")
     logs = LogSoftmax(inputs=(joint,), origin=ctx.where)
-    return Model(
-        (
-            Output("predict", (ArgMax(inputs=(joint,), origin=ctx.where),), "vector", (classes,)),
-            Output("predict_proba", (Exp(inputs=(logs,), origin=ctx.where),), "matrix"),
-            Output("predict_log_proba", (logs,), "matrix"),
-            Output("predict_joint_log_proba", (joint,), "matrix"),
-        ),
-        (classes,),
-    )
+    outputs = [
+        Output("predict", (ArgMax(inputs=(joint,), origin=ctx.where),), "vector", (classes,)),
+        Output("predict_proba", (Exp(inputs=(logs,), origin=ctx.where),), "matrix"),
+        Output("predict_log_proba", (logs,), "matrix"),
+    ]
+    if ctx.version >= (1, 2):
+        outputs.append(Output("predict_joint_log_proba", (joint,), "matrix"))
+    return Model(tuple(outputs), (classes,))
 
 
 def _matrix(est: Record, name: str, ctx: Lowerer) -> np.ndarray:

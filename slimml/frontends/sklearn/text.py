@@ -15,6 +15,7 @@ from slimml.frontends.sklearn.fields import dtype_name, vector
 from slimml.ingest.record import Record, Symbol
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat
+from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Multiply
 from slimml.ir.ops.text import (
     ANALYZERS,
@@ -49,12 +50,13 @@ def hashing_vectorizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     width = int(est.n_features)
     if not 0 < width <= MOST_HASHED:
         raise ctx.unsupported(f"HashingVectorizer with n_features={width} is not handled (at most {MOST_HASHED})")
-    if est.get("non_negative", False):  # gone in 0.21
-        raise ctx.unsupported("HashingVectorizer with non_negative is not handled")
     options, signed = _options(est, ctx), bool(est.get("alternate_sign", True))
     source = _documents(x, ctx)
     counts = HashTerms(inputs=(source,), width=width, signed=signed, origin=ctx.where, **options)
-    return _unit_rows(_in_dtype(counts, est, ctx), est.norm, ctx)
+    block = _in_dtype(counts, est, ctx)
+    if est.get("non_negative", False):  # gone in 0.21; signs are taken away after equal columns are added up
+        block = Apply(inputs=(block,), function="absolute", origin=ctx.where)
+    return _unit_rows(block, est.norm, ctx)
 
 
 @lowers("sklearn.feature_extraction.text.TfidfVectorizer", documents=True)
@@ -70,7 +72,8 @@ def tfidf_transformer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     """Every weighting and norm."""
     ctx.check_width(est, x)
     block = x if isinstance(x, Node) and x.type.dtype == "float32" else ctx.floats(x, csr=True, sparse=ZERO)
-    block = ctx.guard(block, "all")
+    if ctx.version >= (0, 20):  # check_array appears; before, norms alone refused what is not finite
+        block = ctx.guard(block, "all")
     if block.type.layout != "csr":
         block = Concat(inputs=(block,), layout="csr", origin=ctx.where)
     return _weighed(est, block, ctx)
