@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +16,9 @@ from slimml.intake import graphs, ingest
 from slimml.options import ShrinkOptions
 from slimml.sample import read_sample
 from tests.hostile import graph_answer, same_cells
+from tests.kept_releases import boosters, rows_of
 
-FOLDER = Path(__file__).parent.parent / "data" / "boosters"
-RELEASES = sorted(path.name.removesuffix(".tar.xz") for path in FOLDER.glob("*.tar.xz"))
+RELEASES = sorted(boosters())
 # What is refused, and why; all else is compared.
 AT_RANDOM, RAISES, NO_SHAPE = "drops trees at random", "raises when it predicts", "in a wrong shape"
 WHICH = "does not say whether 1.3.0 wrote it"
@@ -34,17 +30,13 @@ REFUSED = {
 }
 
 
-@cache
 def archive(release: str) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
     """The models of a release, by file name, and its answers."""
-    with tarfile.open(FOLDER / f"{release}.tar.xz") as held:
-        files = {entry.name: held.extractfile(entry).read() for entry in held}
-    return files, dict(np.load(io.BytesIO(files.pop("answers.npz"))))
+    return boosters()[release].files, boosters()[release].answers
 
 
-@cache
 def rows(name: str) -> np.ndarray:
-    return np.load(FOLDER / "rows.npz")[name]
+    return rows_of("boosters", name)
 
 
 def cases(release: str) -> list[tuple[str, str, str, np.ndarray, np.ndarray | None]]:
