@@ -6,7 +6,7 @@ under which its homes in older releases count too):
     zoo        the zoo models that lower it
     rounding   whether it adds rounding of its own in one of them (DESIGN: BITWISE, ROUNDING)
     backends   those that take all of these models, and those that take some
-    releases   scikit-learn releases whose files hold it, the answers compared with that release's
+    releases   releases of its library (see `library`) whose files hold it, the answers compared with that release's
     read       those of whose files it is lowered, with nothing to compare it with
 """
 
@@ -15,8 +15,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -26,6 +27,7 @@ from slimml.backends import BACKENDS
 from slimml.errors import SlimmlError
 from slimml.frontends.lowerer import Lowerer, lower
 from slimml.frontends.registry import documentation, own, registered
+from slimml.frontends.width import Columns
 from slimml.ingest.live import read_live
 from slimml.ingest.read import read
 from slimml.ir.graph import evaluate
@@ -34,6 +36,7 @@ from slimml.parity.bound import RULES
 from slimml.passes import PASSES
 from slimml.passes.runner import run_passes
 from tests.hostile import input_blocks
+from tests.kept_releases import boosters, columns_of, order, scikit_learn
 from tests.shared import ROOT, shared_dir
 from tests.zoo import ZOO, zoo_model
 
@@ -105,24 +108,51 @@ def _rounds(node: Node, values: Any) -> bool:
     return bound is not None and bool(np.any(np.asarray(cells)))
 
 
+def library(name: str) -> str:
+    """The library whose releases count for a class."""
+    package = name.partition(".")[0]
+    return "scikit-learn" if package == "sklearn" else package
+
+
 def of_old_files(folders: Iterable[str]) -> dict[str, set[str]]:
-    """For each class the scikit-learn releases of the files that hold it and are lowered; {} without the files."""
+    """For each class the releases of the shared files that hold it and are lowered; {} without the files."""
     held: dict[str, set[str]] = defaultdict(set)
     shared = shared_dir()
     paths = [p for f in folders for p in sorted((shared / f).rglob("*")) if p.is_file()] if shared is not None else []
     for path in paths:
-        if path.suffix in (".json", ".npz", ".csv", ".md", ".tsv"):
-            continue
-        with watched() as seen:
-            try:
-                ingested = read(path)
-                lower(ingested.root)
-            except SlimmlError:
-                continue
-        release = ingested.versions.get("scikit-learn", "")
-        for name in seen.values():
-            held[name] |= {".".join(release.split(".")[:2])} if release else set()
+        if path.suffix not in (".json", ".npz", ".csv", ".md", ".tsv"):
+            _count(held, path)
     return held
+
+
+def of_kept_models(releases: Iterable[str]) -> dict[str, set[str]]:
+    """For each class those of the releases ("0.24.2", "xgboost-1.7.6") whose models in tests/data hold it."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for said in releases:
+        package, _, release = said.rpartition("-")
+        kept = (boosters() if package else scikit_learn())[said]
+        for file, data in kept.files.items():
+            columns = None if package else columns_of(kept, file.removesuffix(".pkl"))
+            _count(held, data, {package: release} if package else {"scikit-learn": said}, columns)
+    return held
+
+
+def _count(
+    held: dict[str, set[str]],
+    source: Path | bytes,
+    known: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
+) -> None:
+    """Add the classes that a file holds, if it is lowered, by its releases: those `known`, or those that it says."""
+    with watched() as seen:
+        try:
+            ingested = read(source)
+            lower(ingested.root, offered=columns)
+        except SlimmlError:
+            return
+    for name in seen.values():
+        release = (known or ingested.versions).get(library(name), "")
+        held[name] |= {".".join(release.split(".")[:2])} if release else set()
 
 
 def look() -> dict[str, dict[str, Any]]:
@@ -137,13 +167,15 @@ def look() -> dict[str, dict[str, Any]]:
             takers[name].append(backends)
             rounding |= {name} if rounded else set()
     held, told = of_old_files(_COMPARED), of_old_files(_READ)
+    for name, releases in of_kept_models([*scikit_learn(), *boosters()]).items():
+        held[name] |= releases
     return {
         name: {
             "zoo": sorted(zoo[name]),
             "rounding": name in rounding | _ROUND_UNSEEN,
             "backends": {b.name: _share(b.name, takers[name]) for b in BACKENDS},
-            "releases": sorted(held[name], key=_order),
-            "read": sorted(told[name] - held[name], key=_order),
+            "releases": sorted(held[name], key=order),
+            "read": sorted(told[name] - held[name], key=order),
         }
         for name in sorted(classes())
     }
@@ -152,10 +184,6 @@ def look() -> dict[str, dict[str, Any]]:
 def _share(backend: str, models: list[set[str]]) -> str:
     taken = sum(backend in m for m in models)
     return "all" if taken and taken == len(models) else "some" if taken else "none"
-
-
-def _order(release: str) -> list[int]:
-    return [int(part) for part in release.split(".")]
 
 
 def page(known: dict[str, dict[str, Any]]) -> str:
@@ -186,8 +214,8 @@ _HEAD = """# Supported estimators
 Made by `make docs` from the classes that are registered and the models that the tests compare; do not edit.
 
 - *what*: what of the class is supported, and what is refused. A model that holds anything else is refused by name.
-- *files of*: the scikit-learn releases (for XGBoost and LightGBM those beside them) whose own answers for a file with
-  the class the tests hold the graph to; in brackets those of which there is a file, and no answer. The installed
+- *files of*: the releases of scikit-learn (for XGBoost and LightGBM their own) whose own answers for a file with the
+  class the tests hold the graph to; in brackets those of which there is a file, and no answer. The installed
   release is compared as a live model, option by option. Of other releases the files are read as well.
 - *exactness*: `bitwise` steps answer with the bits of the original; `rounding` ones add sums, or functions such as exp,
   whose last bits differ between machines, and stay within 4 eps of the sum of their terms. The logarithms of
@@ -202,7 +230,8 @@ def main() -> None:
     if shared_dir() is None:  # what is known of older files stays
         for name, fact in found().items():
             if name in known:
-                known[name] |= {"releases": fact["releases"], "read": fact["read"]}
+                releases = {*fact["releases"], *known[name]["releases"]}
+                known[name] |= {"releases": sorted(releases, key=order), "read": fact["read"]}
     lines = [f"{json.dumps(name)}: {json.dumps(fact)}" for name, fact in known.items()]  # one a class, to merge well
     FOUND.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     PAGE.parent.mkdir(exist_ok=True)
