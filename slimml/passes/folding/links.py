@@ -134,7 +134,10 @@ def _cast(node: Cast, column: int, run: Run) -> Link:
         return Link(run, np.array([0.0]))
     if node.dtype not in FLOATS:
         raise UnfoldableError(f"a cast to {node.dtype}")
-    return Link(run, guess=lambda y: y)
+    if node.dtype == node.source.dtype or node.source.dtype == "float32":
+        return Link(run, guess=lambda y: y)
+    # The doubles that become one float32 reach half way to its neighbours.
+    return Link(run, guess=lambda y: y + np.spacing(y.astype(np.float32)).astype(np.float64) / 2)
 
 
 def _sentinel(node: FillMissing | IsMissing, column: int, run: Run) -> Link:
