@@ -1258,6 +1258,7 @@ BOOSTED_AND_BAGGED = [
         DecisionTreeClassifier(max_depth=4), 5, max_features=3, bootstrap_features=True, random_state=0), "three"),
     frame("bagging/votes", make_pipeline(prepared(), BaggingClassifier(SVC(), 3, max_samples=0.4, random_state=0)),
           "yes/no"),
+    array("bagging/bayes", BaggingClassifier(GaussianNB(), 3, max_samples=0.4, random_state=0), "words"),
     array("bagging/regression", BaggingRegressor(Ridge(), 4, max_features=0.7, random_state=0), "two amounts"),
     array("isolation/some-columns", IsolationForest(
         n_estimators=8, max_features=0.6, contamination=0.1, random_state=0), missing=True),
@@ -1346,6 +1347,8 @@ MEMBERS = [
     array("calibrated/frozen-isotonic", CalibratedAfterwards(LinearSVC(random_state=0), "isotonic"), "bool"),
     array("calibrated/frozen-temperature", CalibratedAfterwards(
         RandomForestClassifier(4, max_depth=3, random_state=0), "temperature"), "three"),
+    array("calibrated/temperature", CalibratedClassifierCV(
+        LogisticRegression(), method="temperature", cv=2), "words"),
     array("isotonic/missing", IsotonicRegression(), "amount", width=1),
     array("isotonic/clip", IsotonicRegression(increasing=False, out_of_bounds="clip"), "positive", width=1),
     array("rest/forest", OneVsRestClassifier(RandomForestClassifier(3, max_depth=4, random_state=0)), "words"),
@@ -1366,6 +1369,16 @@ MEMBERS = [
     array("target/log", TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "positive"),
     array("target/scaled", TransformedTargetRegressor(
         DecisionTreeRegressor(max_depth=4, random_state=0), transformer=StandardScaler()), "amount column"),
+    array("target/power", TransformedTargetRegressor(
+        GradientBoostingRegressor(n_estimators=4, random_state=0), transformer=PowerTransformer()), "amount"),
+    array("target/box-cox", TransformedTargetRegressor(
+        Ridge(), transformer=PowerTransformer("box-cox", standardize=False)), "positive"),
+    array("target/quantiles", TransformedTargetRegressor(
+        RandomForestRegressor(3, max_depth=4, random_state=0), transformer=QuantileTransformer(n_quantiles=30)),
+        "two amounts"),
+    frame("target/normal", TransformedTargetRegressor(
+        make_pipeline(prepared(), LinearRegression()), transformer=make_pipeline(
+            StandardScaler(), QuantileTransformer(n_quantiles=30, output_distribution="normal"))), "amount"),
 ]
 # fmt: on
 

@@ -18,6 +18,7 @@ from slimml.backends.treelite_export import answered_node, export_refusal, expor
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Input
+from slimml.ir.ops.heads import ShareGuard
 from slimml.ir.ops.numeric import Guard
 
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -74,7 +75,7 @@ def _notes(graph: Graph, what: str) -> list[str]:
     notes = [f"{what} {inside}" + (f"; {', '.join(others)} are made of that outside of it" if others else "")]
     dtype = "float32" if node.type.dtype == "float32" else "float64"
     notes.append(f"it takes all {len(graph.schema.columns)} columns in order as {dtype}, missing values as NaN")
-    guards = list(dict.fromkeys(n.origin for n in graph.nodes() if isinstance(n, Guard)))
+    guards = list(dict.fromkeys(n.origin for n in graph.nodes() if isinstance(n, Guard | ShareGuard)))
     return notes + [f"it answers rows that the original refuses at {', '.join(guards)}"] * bool(guards)
 
 

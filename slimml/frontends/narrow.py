@@ -10,7 +10,7 @@ from slimml.ir.node import Node
 from slimml.ir.ops import heads
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import FLOAT32, Cast, Concat, Constant, Dense, Input, Select
-from slimml.ir.ops.curves import PowerCurve, QuantileCurve
+from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Linear
 from slimml.ir.ops.numeric import (
@@ -36,9 +36,9 @@ from slimml.ir.text import fingerprint
 _SMALL = (
     *(Input, Select, Cast, Concat, Constant, Dense, Lookup, OneHot, Recode, Linear),
     *(Add, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract, Sum, Apply),
-    *(WhereMissing, PowerCurve, QuantileCurve, Binarize, UnitRows, Products, Splines),
+    *(WhereMissing, PowerCurve, QuantileCurve, QuantileBack, Binarize, UnitRows, Products, Splines),
     *(heads.Sigmoid, heads.Exp, heads.Log, heads.Tanh, heads.Softmax, heads.NormalizeRows, heads.Complement),
-    *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.WeightedMedian),
+    *(heads.ArgMax, heads.IsPositive, heads.LogMean, heads.LogAddExp, heads.ShareGuard, heads.WeightedMedian),
 )
 # Of quantiles a copy costs little only where they are few: 32 kB.
 _MOST_QUANTILES = 1 << 12
@@ -52,7 +52,7 @@ def may_differ(wide: Graph) -> bool:
 
 
 def _long(node: Node) -> bool:
-    return isinstance(node, QuantileCurve) and node.quantiles.size > _MOST_QUANTILES
+    return isinstance(node, QuantileCurve | QuantileBack) and node.quantiles.size > _MOST_QUANTILES
 
 
 def differs(wide: Graph, narrow: Graph) -> bool:

@@ -11,14 +11,14 @@ import numpy as np
 
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Select
-from slimml.ir.ops.curves import PowerCurve, QuantileCurve
+from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 
 # Column j of what they make is made of column j of what they read.
 COLUMN_BY_COLUMN = (
     *(Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply),
-    *(PowerCurve, QuantileCurve, Binarize),
+    *(PowerCurve, QuantileCurve, QuantileBack, Binarize),
 )
 
 
@@ -42,7 +42,7 @@ def sliced(node: Node, columns: np.ndarray, source: Node) -> Node:
         return replace(node, inputs=inputs, scale=node.scale[columns], shift=node.shift[columns])
     if isinstance(node, PowerCurve):
         return replace(node, inputs=inputs, lambdas=node.lambdas[columns])
-    if isinstance(node, QuantileCurve):
+    if isinstance(node, QuantileCurve | QuantileBack):
         return replace(node, inputs=inputs, quantiles=node.quantiles[columns])
     if isinstance(node, FillMissing):
         return replace(node, inputs=inputs, fill=tuple(node.fill[c] for c in columns.tolist()))

@@ -25,7 +25,7 @@ from slimml.ir.csr import Csr
 from slimml.ir.graph import Graph
 from slimml.ir.nearest import distances
 from slimml.ir.node import Node, Value
-from slimml.ir.ops.curves import BOX_COX, YEO_JOHNSON_POWER
+from slimml.ir.ops.curves import BACK, BOX_COX, YEO_JOHNSON_BACK, YEO_JOHNSON_POWER
 from slimml.ir.ops.functions import FUNCTIONS
 from slimml.ir.ops.kernels import power
 from slimml.ir.ops.products import COLUMN, ONE
@@ -179,7 +179,7 @@ def _inexact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) ->
     return own if incoming[0] is None else own + incoming[0]
 
 
-@_rule("Guard", "Clip")
+@_rule("Guard", "ShareGuard", "Clip")
 def _passed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return incoming[0]
 
@@ -698,6 +698,9 @@ def _ends(below: np.ndarray, here: np.ndarray, above: np.ndarray) -> np.ndarray:
 
 @_rule("PowerCurve")
 def _power_curve(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if node.kind in BACK:
+        own = np.where(np.isfinite(value), _rounded_back(node, inputs[0].astype(np.float64), value), 0.0)
+        return own if incoming[0] is None else own + _curve_moved(node, inputs[0], incoming[0])
     x, (unit, tiny) = inputs[0].astype(np.float64), _unit(value)
     if node.kind == BOX_COX:
         log, power = np.log(x), node.lambdas.astype(np.float64)
@@ -712,6 +715,27 @@ def _power_curve(node: Any, inputs: list[Any], incoming: list[Bound], value: Any
         )
     own = np.where(np.isfinite(value), own, 0.0)
     return own if incoming[0] is None else own + _curve_moved(node, inputs[0], incoming[0])
+
+
+def _rounded_back(node: Any, x: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """What rounding makes of (x l + 1)**(1 / l): the product, the sum, its logarithm, and that over l."""
+    unit, tiny = _unit(value)
+    power = np.broadcast_to(node.lambdas.astype(np.float64), x.shape)
+    if node.kind == YEO_JOHNSON_BACK:  # of x and of -x, each with the power of its side
+        power, x = np.where(x >= 0, power, 2 - power), np.abs(x)
+    base = x * power + 1
+    none = np.abs(power) < np.spacing(1.0)
+    exponent = np.where(none, np.abs(x), np.abs(np.log(base) / power))
+    moved = np.where(none, 0.0, (np.abs(x * power) / base + 1) / np.abs(power))
+    raised = np.abs(value) + (1.0 if node.kind == YEO_JOHNSON_BACK else 0.0)
+    return np.asarray(unit * raised * (2 + exponent + moved) + tiny)
+
+
+@_rule("QuantileBack")
+def _quantile_back(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    if incoming[0] is None:
+        return None
+    return _rounded(value, _curve_moved(node, inputs[0], _data(incoming[0])))
 
 
 @_rule("QuantileCurve")
@@ -779,6 +803,14 @@ def _log_mean(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -
     own = np.where(np.isfinite(value), UNIT * node.terms * (np.abs(value) + np.log(node.terms) + 1), 0.0)
     further = _log(node, inputs, incoming, value) if incoming[0] is not None else 0.0
     return own + further
+
+
+@_rule("LogAddExp")
+def _log_add_exp(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    # Each sum is rounded, and so is the little that is added to the larger of two; what came in is averaged.
+    own = np.where(np.isfinite(value), UNIT * len(inputs) * (np.abs(value) + np.log(len(inputs)) + 1), 0.0)
+    known = [_data(b) for b in incoming if b is not None]
+    return own if not known else own + np.max(known, axis=0)
 
 
 @_rule("Exp2")

@@ -18,7 +18,7 @@ from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
-from slimml.ir.ops.curves import PowerCurve, QuantileCurve
+from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
@@ -40,6 +40,7 @@ _VECTORS = {
     Guard: ("low", "high", "missing"),
     PowerCurve: ("lambdas",),
     QuantileCurve: ("quantiles",),
+    QuantileBack: ("quantiles",),
 }
 
 

@@ -62,6 +62,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Splines": {"knots": F64, "degree": INT, "outside": STR, "edges": I64, "spread": BOOL},
     "PowerCurve": {"kind": STR, "lambdas": FLOATS},
     "QuantileCurve": {"quantiles": F64, "references": F64, "margin": FLOAT},
+    "QuantileBack": {"quantiles": F64, "references": F64, "margin": FLOAT},
     "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
@@ -113,6 +114,8 @@ SPECS: dict[str, dict[str, str]] = {
     "Exp": {"serial": BOOL},
     "Log": {},
     "LogMean": {"terms": INT},
+    "LogAddExp": {},
+    "ShareGuard": {"shares": BOOL},
     "Exp2": {},
     "Tanh": {},
     "Softmax": {"serial": BOOL},

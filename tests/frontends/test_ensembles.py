@@ -81,6 +81,19 @@ def test_bagging_adds_its_members_up(member, options, target):
     hold(fitted(bagging, X, target), ROWS, bitwise=TREES if exact else ("predict",))
 
 
+@pytest.mark.parametrize("target", [THREE, np.where(np.arange(120) < 2, 3, THREE)], ids=["all", "rare"])
+def test_logarithms_that_bagging_adds_up_are_those_of_shares_too_small_for_a_double(target):
+    """Some members do not know the fourth class; far from all rows, a share is 0 and its logarithm is not infinite."""
+    member = make_pipeline(GaussianNB())  # which knows of no weights, and so is fitted on some of the rows
+    bagging = fitted(BaggingClassifier(member, 4, max_samples=0.3, random_state=0), X, target)
+    rows = np.concatenate([ROWS, ROWS * 100, ROWS * 1e4])
+    (got,) = graph_answer(graph_of(bagging), "predict_log_proba", rows)
+    with np.errstate(divide="ignore"):
+        far = np.isinf(np.log(bagging.predict_proba(rows))) & np.isfinite(got)
+    assert far.any() and len({len(m.classes_) for m in bagging.estimators_}) == target.max() - 1
+    hold(bagging, rows, bitwise=("predict", "predict_log_proba"))
+
+
 @pytest.mark.parametrize("options", [{}, {"max_features": 2}, {"bootstrap_features": True}])
 @pytest.mark.parametrize("target", [AMOUNT, np.column_stack([AMOUNT, THREE])], ids=["one", "two"])
 def test_bagging_of_regressors(options, target):

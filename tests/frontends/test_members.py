@@ -7,8 +7,9 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.calibration import CalibratedClassifierCV, _TemperatureScaling
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -36,10 +37,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from slimml.backends.portable import PortableBackend
 from slimml.candidates import build
-from slimml.errors import UnsupportedEstimatorError
-from slimml.frontends.lowerer import lower
+from slimml.errors import InputError, UnsupportedEstimatorError
+from slimml.frontends.lowerer import Lowerer, lower
+from slimml.frontends.sklearn.calibrate import _cooled
 from slimml.ingest.read import read
 from slimml.ir.graph import evaluate
+from slimml.ir.ops.columns import Input
 from slimml.options import ShrinkOptions
 from slimml.parity.bound import bounds
 from tests.hostile import input_blocks
@@ -118,6 +121,49 @@ def test_isotonic_regression(beyond, options):
         estimator = IsotonicRegression(out_of_bounds=beyond, **options)
         agree(estimator, SIGNAL, rows.astype(dtype), more.astype(dtype))
     agree(IsotonicRegression(out_of_bounds=beyond), np.ones(160), rows, more)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_isotonic_regression_takes_one_column_flat(dtype):
+    line = ROWS[:, 0].astype(dtype)
+    estimator = IsotonicRegression(out_of_bounds="clip").fit(line, SIGNAL)
+    model = build(PORTABLE, lower(read(pickle.dumps(estimator)).root), ShrinkOptions(), {}, []).model
+    for rows in (
+        MORE[:, 0],
+        MORE[:, 0].astype(np.float32),
+        MORE[:, :1],
+        MORE[:, 0].tolist(),
+        pd.Series(MORE[:, 0]),
+        [3],
+    ):
+        expected, got = estimator.predict(rows), model.predict(rows)
+        assert got.shape == expected.shape and got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(model.transform(rows), estimator.transform(rows))
+    assert model.predict({"x0": 0.5}) == estimator.predict([0.5])[0]
+    for bad in (MORE[:, :2], [0.5, np.nan]):
+        with pytest.raises(ValueError):
+            estimator.predict(bad)
+        with pytest.raises(InputError):
+            model.predict(bad)
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "decision_function"])
+def test_rows_by_which_temperature_scaling_would_choose_otherwise_are_refused(method):
+    shares = np.array([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0], [1 / 3] * 3, [0.2, 0.3, 0.500004]])
+    others = np.array([[0.2, 0.3, 0.51], [-1e-17, 0.0, 1.0], [2.0, 0.5, -1.5], [0.2, 0.3, 0.49998], [0.0, 0.0, 0.0]])
+    own, odd = (shares, others) if method == "predict_proba" else (others, shares)
+    scaling = _TemperatureScaling()
+    scaling.beta_ = np.float64(0.7)
+    record = read(pickle.dumps(scaling)).root
+    x = Input(kind="number", columns=(0, 1, 2))
+    node = _cooled(x, method, [record], 3, Lowerer())
+    np.testing.assert_array_equal(evaluate([node], {x: own})[node], scaling.predict(own))
+    for row in odd:
+        if method == "predict_proba":  # one that does not fit turns all others into logits
+            assert not np.allclose(scaling.predict(np.vstack([own, row]))[: len(own)], scaling.predict(own))
+        with pytest.raises(InputError, match="rows beside it"):
+            evaluate([node], {x: row[None]})
 
 
 # ------------------------------------------------------------------------------------------------ searches and the like

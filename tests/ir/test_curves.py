@@ -9,7 +9,7 @@ import pytest
 
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.columns import Input
-from slimml.ir.ops.curves import PowerCurve, QuantileCurve
+from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import WhereMissing
 from slimml.ir.ops.products import Products
@@ -23,6 +23,8 @@ GOOD = {
     "apply": Apply(inputs=(X,), function="log1p"),
     "power": PowerCurve(inputs=(X,), kind="box-cox", lambdas=np.array([0.5, 0.0])),
     "quantile": QuantileCurve(inputs=(X,), quantiles=KNOTS, references=np.linspace(0, 1, 8), margin=0.0),
+    "power back": PowerCurve(inputs=(X,), kind="yeo-johnson-back", lambdas=np.array([0.5, 0.0])),
+    "quantile back": QuantileBack(inputs=(X,), quantiles=KNOTS, references=np.linspace(0, 1, 8), margin=1e-7),
     "products": Products(inputs=(X,), parent=np.array([-2, -1, -1, 1]), column=np.array([0, 0, 1, 1])),
     "splines": Splines(inputs=(X,), knots=KNOTS, degree=3, outside="constant", edges=WHOLE, spread=True),
     "rows": UnitRows(inputs=(X,), norm="l2"),
@@ -41,6 +43,11 @@ BAD = [
     ("quantile", {"references": np.full(8, np.nan)}),
     ("quantile", {"margin": -1.0}),
     ("quantile", {"margin": float("nan")}),
+    ("quantile back", {"quantiles": -KNOTS}),
+    ("quantile back", {"quantiles": KNOTS[:1]}),
+    ("quantile back", {"quantiles": np.full((2, 8), np.inf)}),
+    ("quantile back", {"references": np.linspace(0, 2, 8)}),
+    ("quantile back", {"margin": -1.0}),
     ("products", {"parent": np.array([-2, -1, -1, 3])}),
     ("products", {"parent": np.array([-3, -1, -1, 1])}),
     ("products", {"column": np.array([0, 0, 1, 2])}),

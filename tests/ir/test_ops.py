@@ -25,8 +25,10 @@ from slimml.ir.ops.heads import (
     Complement,
     Exp,
     Exp2,
+    LogAddExp,
     LogMean,
     NormalizeRows,
+    ShareGuard,
     Sigmoid,
     SignedSquare,
     Softmax,
@@ -482,6 +484,27 @@ def test_powers_of_two_and_logarithms_of_means(x):
         equal(LogMean(inputs=(numbers(3),), terms=4).evaluate(np.abs(x)), np.log(np.abs(x)))
     with pytest.raises(MalformedGraphError):
         LogMean(inputs=(numbers(3),), terms=0)
+
+
+@given(matrix(finite))
+def test_logarithms_are_added_as_numpy_adds_them(x):
+    a, b = numbers(3), numbers(3)
+    none = np.full_like(x, -np.inf)
+    equal(LogAddExp(inputs=(a, b, b)).evaluate(x, -x, none), np.logaddexp(x, -x))
+    equal(LogAddExp(inputs=(a, b)).evaluate(none, none), none)
+    for inputs in ((), (numbers(3), numbers(2))):
+        with pytest.raises(MalformedGraphError):
+            LogAddExp(inputs=inputs)
+
+
+def test_rows_are_told_by_whether_they_look_like_shares():
+    shares, others = np.array([[0.25, 0.75 + 9e-6], [0.0, 1.0]]), np.array([[0.25, 0.75 + 2e-5], [-1e-300, 1.0]])
+    for node, own, odd in ((True, shares, others), (False, others, shares)):
+        guard = ShareGuard(inputs=(numbers(2),), shares=node)
+        equal(guard.evaluate(own), own)
+        for row in odd:
+            with pytest.raises(InputError):
+                guard.evaluate(np.vstack([own, row]))
 
 
 @given(matrix(finite))

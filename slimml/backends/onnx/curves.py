@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimml.backends.onnx.functions import EMITTED
-from slimml.ir.ops.curves import BOX_COX, NO_POWER, OVERFLOW, YEO_JOHNSON_POWER, PowerCurve
+from slimml.ir.ops.curves import BACK, BOX_COX, NO_POWER, OVERFLOW, YEO_JOHNSON_POWER, PowerCurve
 
 if TYPE_CHECKING:
     from slimml.backends.onnx.rules import Scope
@@ -16,8 +16,9 @@ _DOUBLE = "float64"
 
 
 def expressible(node: PowerCurve) -> bool:
-    """In float32 the original computes some steps in double, some not."""
-    return node.source.dtype == _DOUBLE and node.lambdas.dtype == np.float64 and node.source.width > 0
+    """In float32 the original computes some steps in double, some not; of ways back there is none here."""
+    doubles = node.source.dtype == _DOUBLE and node.lambdas.dtype == np.float64
+    return doubles and node.source.width > 0 and node.kind not in BACK
 
 
 def power_curve(scope: Scope, node: PowerCurve) -> str:

@@ -29,6 +29,7 @@ from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.delegates import Opaque
 from slimml.ir.ops.functions import Apply
+from slimml.ir.ops.heads import ShareGuard
 from slimml.ir.ops.numeric import Guard
 from slimml.ir.ops.ranks import Rank
 
@@ -162,6 +163,6 @@ def _label_dtype(table: np.ndarray) -> str | None:
 
 
 def _metadata(graph: Graph, order: list[Node], found: dict[int, objects.Usage]) -> dict[str, str]:
-    guards = [n.origin for n in order if isinstance(n, Guard) or (isinstance(n, Lookup) and any(n.refuse))]
+    guards = [n.origin for n in order if isinstance(n, Guard | ShareGuard) or (isinstance(n, Lookup) and any(n.refuse))]
     tokens = {graph.schema.columns[c].name: u.token for c, u in found.items() if u.text}
     return {"slimml.missing": json.dumps(tokens), "slimml.unchecked": json.dumps(list(dict.fromkeys(guards)))}

@@ -15,12 +15,13 @@ from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Constant, Input
+from slimml.ir.ops.heads import ShareGuard
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Add, Divide, Guard, Multiply, Subtract
 
 _BEHIND = (Add, Subtract, Multiply, Divide)
-# Only the portable plan refuses rows (Guard); a Constant would need sizes computed in the model.
-_OUTSIDE = (Input, Guard, Constant)
+# Only the portable plan refuses rows (Guard, ShareGuard); a Constant would need sizes computed in the model.
+_OUTSIDE = (Input, Guard, ShareGuard, Constant)
 # A value is compared with every entry of its column's table.
 _MOST_COMPARED = 1024
 

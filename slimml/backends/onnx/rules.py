@@ -27,7 +27,16 @@ from slimml.ir.ops.text import UnitRows
 # What onnxruntime answers in other last bits than numpy and the C library do.
 SUMS = (models.Linear, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
 ROUNDING_OPS = (
-    *(heads.Sigmoid, heads.Exp, heads.Log, heads.LogMean, heads.Tanh, heads.Softmax, heads.NormalizeRows),
+    *(
+        heads.Sigmoid,
+        heads.Exp,
+        heads.Log,
+        heads.LogMean,
+        heads.LogAddExp,
+        heads.Tanh,
+        heads.Softmax,
+        heads.NormalizeRows,
+    ),
     *(UnitRows, PowerCurve),
     *SUMS,
 )
@@ -306,6 +315,22 @@ def _log(scope: Scope, node: Node) -> str:
     return scope.op("Log", scope.x(node))
 
 
+def _log_add_exp(scope: Scope, node: heads.LogAddExp) -> str:
+    total = scope.tensors[node.inputs[0]]
+    for x in node.inputs[1:]:
+        total = _log_sum(scope, total, scope.tensors[x])
+    return total
+
+
+def _log_sum(scope: Scope, a: str, b: str) -> str:
+    """The larger of both, plus log1p(exp(-|a - b|)); the same where they are (infinities have no difference)."""
+    above = scope.op("GreaterOrEqual", a, b)
+    high, low = scope.op("Where", above, a, b), scope.op("Where", above, b, a)
+    apart = scope.op("Where", scope.op("Equal", a, b), scope.const(0.0), scope.op("Sub", low, high))
+    more = functions.EMITTED["log1p"](scope, scope.op("Exp", apart), "float64")
+    return scope.op("Add", high, more)
+
+
 def _softmax(scope: Scope, node: Node) -> str:
     return scope.op("Softmax", scope.x(node), axis=1)
 
@@ -385,6 +410,8 @@ RULES: Mapping[type[Node], Rule] = {
     heads.Exp: _exp,
     heads.Log: _log,
     heads.LogMean: _log,
+    heads.LogAddExp: _log_add_exp,
+    heads.ShareGuard: _same,
     heads.Tanh: _tanh,
     heads.Softmax: _softmax,
     heads.SignedSquare: _signed_square,

@@ -27,8 +27,8 @@ from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Constant, Select
-from slimml.ir.ops.heads import ArgMax, Log, LogMean
-from slimml.ir.ops.numeric import Divide, Sum
+from slimml.ir.ops.heads import ArgMax, Log, LogAddExp, LogMean
+from slimml.ir.ops.numeric import Divide, Subtract, Sum
 from slimml.schema import ZERO
 
 
@@ -47,8 +47,11 @@ def bagging_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     chance = _mean(total, len(fitted), ctx)
     adds_logs = not models or all(has(m, "predict_log_proba") for m in models)
     # The original adds the members' logarithms up, where they have some (_parallel_predict_log_proba).
-    log: Node = Log(inputs=(chance,), origin=ctx.where)
-    if adds_logs:
+    if not adds_logs:
+        log: Node = Log(inputs=(chance,), origin=ctx.where)
+    elif models:
+        log = _log_mean(models, len(classes), ctx)
+    else:  # of trees, whose shares are no smaller than their logarithms tell
         log = LogMean(inputs=(chance,), terms=len(fitted), origin=ctx.where)
     outputs = [
         Output("predict", (ArgMax(inputs=(chance,), origin=ctx.where),), "vector", (classes,)),
@@ -135,11 +138,25 @@ def _share(model: Model, count: int, ctx: Lowerer) -> Node:
     own = _positions(said.labels[0], count, ctx)
     if not has(model, "predict_proba"):
         return _vote(said.nodes[0], own, count, ctx)
-    block = as_type("float64", answer(model, "predict_proba", ctx).nodes[0], ctx)
+    return _spread(answer(model, "predict_proba", ctx).nodes[0], own, count, 0.0, ctx)
+
+
+def _log_mean(models: list[Model], count: int, ctx: Lowerer) -> Node:
+    """The logarithm of the mean of the members' probabilities, of their own logarithms."""
+    logs = []
+    for model in models:
+        own = _positions(answer(model, "predict", ctx).labels[0], count, ctx)
+        logs.append(_spread(answer(model, "predict_log_proba", ctx).nodes[0], own, count, -np.inf, ctx))
+    total = LogAddExp(inputs=tuple(logs), origin=ctx.where)
+    return Subtract(inputs=(total,), value=np.full(count, np.log(len(models))), origin=ctx.where)
+
+
+def _spread(block: Node, own: np.ndarray, count: int, none: float, ctx: Lowerer) -> Node:
+    """A member's columns among those of all classes, and `none` for the classes that it does not know (float64)."""
+    block = as_type("float64", block, ctx)
     if np.array_equal(own, np.arange(count)):
         return block
-    # A column of zeros for the classes that the member does not know.
-    zero = Constant(inputs=(block,), value=np.zeros(1), origin=ctx.where)
+    zero = Constant(inputs=(block,), value=np.full(1, none), origin=ctx.where)
     index = np.full(count, len(own), dtype=np.int64)
     index[own] = np.arange(len(own))
     both = Concat(inputs=(block, zero), origin=ctx.where)

@@ -15,7 +15,7 @@ from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Constant
-from slimml.ir.ops.heads import ArgMax, Complement, Log, NormalizeRows, Sigmoid, Softmax
+from slimml.ir.ops.heads import ArgMax, Complement, Log, NormalizeRows, ShareGuard, Sigmoid, Softmax
 from slimml.ir.ops.lines import Interpolate
 from slimml.ir.ops.numeric import Add, Clip, Divide, Guard, Multiply, Sum
 
@@ -39,9 +39,9 @@ def calibrated_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     return classifier(classes, None, ArgMax(inputs=(mean,), origin=ctx.where), mean, log=False)
 
 
-@lowers("sklearn.isotonic.IsotonicRegression")
+@lowers("sklearn.isotonic.IsotonicRegression", vector=True)
 def isotonic_regression(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Rising and falling, with every `out_of_bounds`."""
+    """Rising and falling, with every `out_of_bounds`, of one column: a 1-D array or a list of values is many rows."""
     block = ctx.floats(x, narrow=True)
     if block.type.width != 1:
         raise ctx.unsupported(f"{est.name} of {block.type.width} columns")
@@ -137,8 +137,9 @@ def _both(chance: Node, method: str, ctx: Lowerer) -> Node:
 def _cooled(scores: Node, method: str, calibrators: list[Any], classes: int, ctx: Lowerer) -> Node:
     """softmax(beta * logits) (_TemperatureScaling.predict, since 1.8).
 
-    The original judges by the whole batch whether it holds probabilities: a row of which they do not add up to 1 turns
-    all others into logits, and scores that do into probabilities. Here they are what they are asked for as.
+    The original takes a batch of several columns for probabilities where in every row they lie between 0 and 1 and add
+    up to 1, whatever method they came of. Here they are what they are asked for as, and a row that would part from
+    the others is refused: what the original makes of it depends on the rows beside it.
     """
     if len(calibrators) != 1 or not isinstance(calibrators[0], Record) or calibrators[0].path != _TEMPERATURE:
         raise ctx.unsupported("temperature scaling without its temperature")
@@ -146,13 +147,16 @@ def _cooled(scores: Node, method: str, calibrators: list[Any], classes: int, ctx
         raise ctx.unsupported("temperature scaling of scores in float32 is not handled")
     scores = ctx.guard(scores, "all")
     if method == "predict_proba":
-        both = Complement(inputs=(scores,), origin=ctx.where) if scores.type.width == 1 else scores
+        both: Node = Complement(inputs=(scores,), origin=ctx.where) if scores.type.width == 1 else scores
+        both = ShareGuard(inputs=(both,), shares=True, origin=ctx.where)
         lifted = Add(inputs=(both,), value=np.full(both.type.width, _LEAST), origin=ctx.where)
         logits: Node = Log(inputs=(lifted,), origin=ctx.where)
     else:
         logits = scores
         if scores.type.width == 1:
             logits = beside([Multiply(inputs=(scores,), value=np.array([-1.0]), origin=ctx.where), scores], ctx)
+        else:
+            logits = ShareGuard(inputs=(scores,), shares=False, origin=ctx.where)
     if logits.type.width != classes:
         raise ctx.unsupported(f"{logits.type.width} scores of {classes} classes")
     beta = np.full(classes, est_array(calibrators[0], "beta_", ctx).astype(np.float64))

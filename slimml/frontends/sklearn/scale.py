@@ -78,7 +78,7 @@ def normalizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 @inverts(*moved("sklearn.preprocessing._data", "StandardScaler"))
 def standard_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
-    block = _scaled(est, x, ctx)
+    block = scaled(est, x, ctx)
     if est.with_std and est.scale_ is not None:
         block = in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
     return in_place(Add, block, _fitted(est, "mean_", block, ctx), ctx) if est.with_mean else block
@@ -86,7 +86,7 @@ def standard_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
 
 @inverts(*moved("sklearn.preprocessing._data", "RobustScaler"))
 def robust_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
-    block = _scaled(est, x, ctx)
+    block = scaled(est, x, ctx)
     if est.with_scaling:
         block = in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
     return in_place(Add, block, _fitted(est, "center_", block, ctx), ctx) if est.with_centering else block
@@ -94,23 +94,24 @@ def robust_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
 
 @inverts(*moved("sklearn.preprocessing._data", "MaxAbsScaler"))
 def max_abs_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
-    block = _scaled(est, x, ctx)
+    block = scaled(est, x, ctx)
     return in_place(Multiply, block, _fitted(est, "scale_", block, ctx), ctx)
 
 
 @inverts(*moved("sklearn.preprocessing._data", "MinMaxScaler"))
 def min_max_scaler_inverse(est: Record, x: Node, ctx: Lowerer) -> Node:
-    block = _scaled(est, x, ctx)
+    block = scaled(est, x, ctx)
     block = in_place(Subtract, block, _fitted(est, "min_", block, ctx), ctx)
     return in_place(Divide, block, _fitted(est, "scale_", block, ctx), ctx)
 
 
-def _scaled(est: Record, x: Node, ctx: Lowerer) -> Node:
-    """What stands for scaled values: floats, float32 too, infinities refused."""
+def scaled(est: Record, x: Node, ctx: Lowerer, *, missing: bool = True) -> Node:
+    """What stands for transformed values: floats, float32 too; infinities are refused, and NaN if not `missing`."""
     ctx.check_width(est, x)
     if x.type.layout != "dense":
         raise ctx.unsupported(f"inverse_transform of {est.name} on sparse rows is not handled")
-    return ctx.guard(x if x.type.dtype == "float32" else as_dtype(x, np.dtype(np.float64), ctx), "missing")
+    block = x if x.type.dtype == "float32" else as_dtype(x, np.dtype(np.float64), ctx)
+    return ctx.guard(block, "missing" if missing else "all")
 
 
 # -------------------------------------------------------------------------------------------------------------- parts

@@ -11,7 +11,9 @@ from slimml.ir.graph import Output
 
 @lowers("sklearn.compose._target.TransformedTargetRegressor")
 def transformed_target_regressor(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Any regressor that is supported; scalers, numpy's functions and pipelines of them as transformers."""
+    """Any regressor that is supported; of transformers the scalers, PowerTransformer, QuantileTransformer, numpy's
+    functions and pipelines of them.
+    """
     inner = member(est.regressor_, x, "regressor_", ctx)
     value = ctx.inverse(est.transformer_, encoded(answer(inner, "predict", ctx), ctx), "transformer_")
     flat = int(est.get("_training_dim", 1)) == 1 and value.type.width == 1

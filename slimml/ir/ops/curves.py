@@ -1,4 +1,4 @@
-"""A curve of its own for every column: powers, and shares of what was seen below."""
+"""A curve of its own for every column: powers, shares of what was seen below, and the way back from both."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ _SHARE = Domain(low=0.0, high=1.0, missing=False)
 _SHARE_OR_MISSING = replace(_SHARE, missing=True)
 # Beyond it exp overflows, and the Box-Cox curve is computed another way.
 OVERFLOW, NO_POWER = 709.78, 1e-19
+# Beyond it a product has overflown, or is about to, and the way back from Box-Cox is computed another way.
+_LARGE = 1.79e308
 
 BOX_COX, YEO_JOHNSON, YEO_JOHNSON_POWER = "box-cox", "yeo-johnson", "yeo-johnson-power"
+BOX_COX_BACK, BOX_COX_BACK_POWER, YEO_JOHNSON_BACK = "box-cox-back", "box-cox-back-power", "yeo-johnson-back"
+BACK = (BOX_COX_BACK, BOX_COX_BACK_POWER, YEO_JOHNSON_BACK)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -29,6 +33,13 @@ class PowerCurve(Node):
     yeo-johnson        ((x + 1)**l - 1) / l for x >= 0, -((1 - x)**(2 - l) - 1) / (2 - l) below, as
                        scipy.stats computes it: by log1p and expm1 of numpy, in the dtypes that numpy promotes to
     yeo-johnson-power  the same by np.power, which loses digits next to zero
+
+    and of the way back, which is NaN where no x leads there, or next to it
+
+    box-cox-back        exp(log1p(x l) / l), exp(x) where l is 0, in double with the C library's functions, as
+                        scipy.special
+    box-cox-back-power  (x l + 1)**(1 / l) by np.power, as scikit-learn before 1.6
+    yeo-johnson-back    (x l + 1)**(1 / l) - 1 for x >= 0, 1 - (1 - (2 - l) x)**(1 / (2 - l)) below, by np.power
     """
 
     kind: str
@@ -36,7 +47,7 @@ class PowerCurve(Node):
 
     def check(self) -> None:
         require_inputs(self, 1)
-        require(self.kind in (BOX_COX, YEO_JOHNSON, YEO_JOHNSON_POWER), f"no power curve {self.kind!r:.40}")
+        require(self.kind in _CURVES, f"no power curve {self.kind!r:.40}")
         require(self.source.dtype in ("float64", "float32"), f"PowerCurve takes floats, got {self.source}")
         require(self.lambdas.dtype in (np.float64, np.float32), "PowerCurve.lambdas are floats")
         require(self.lambdas.shape == (self.source.width,), "PowerCurve.lambdas needs one entry per column")
@@ -44,7 +55,8 @@ class PowerCurve(Node):
     def infer(self) -> ValueType:
         least = 5e-324 if self.kind == BOX_COX else -np.inf
         pairs = zip(self.source.domains, np.isfinite(self.lambdas).tolist(), strict=True)
-        domains = tuple(Domain(missing=d.missing or d.low < least or not ok) for d, ok in pairs)
+        back = self.kind in BACK
+        domains = tuple(Domain(missing=back or d.missing or d.low < least or not ok) for d, ok in pairs)
         return replace(self.source, domains=domains, groups=())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -72,15 +84,7 @@ class QuantileCurve(Node):
     def check(self) -> None:
         require_inputs(self, 1, layouts=("dense", "csr"))
         require(self.source.dtype in ("float64", "float32"), f"QuantileCurve takes floats, got {self.source}")
-        require(self.quantiles.dtype == self.references.dtype == np.float64, "QuantileCurve's tables are float64")
-        shape = (self.source.width, len(self.references))
-        require(self.references.ndim == 1 and self.quantiles.shape == shape, "QuantileCurve needs a row per column")
-        require(len(self.references), "QuantileCurve has no quantiles")
-        with np.errstate(invalid="ignore"):
-            falls = (np.diff(self.quantiles) < 0).any() or not (np.diff(self.references) >= 0).all()
-        require(not falls, "QuantileCurve's tables do not rise")
-        require(0 <= self.references[0] and self.references[-1] <= 1, "QuantileCurve.references are shares")
-        require(self.margin >= 0, "QuantileCurve.margin is negative")
+        _check_quantiles(self)
 
     def infer(self) -> ValueType:
         known = np.isfinite(self.quantiles).all(axis=1).tolist()
@@ -117,6 +121,54 @@ class QuantileCurve(Node):
         out[known] = 0.5 * (np.interp(y, seen, share) - np.interp(-y, -seen[::-1], -share[::-1]))
         out[last], out[first] = 1, 0
         return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class QuantileBack(Node):
+    """The way back from QuantileCurve: the value below which a share x of what was seen lies.
+
+    quantiles (width, n) rise in each row, references (n,) too. Beyond the references it is the end's quantile, and
+    where `margin` is not 0, so it is for shares of less than it, and of more than 1 minus it.
+    """
+
+    quantiles: np.ndarray
+    references: np.ndarray
+    margin: float
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"QuantileBack takes float64, got {self.source}")
+        _check_quantiles(self)
+        require(bool(np.isfinite(self.quantiles).all()), "QuantileBack.quantiles are finite")
+
+    def infer(self) -> ValueType:
+        pairs = zip(self.quantiles[:, 0].tolist(), self.quantiles[:, -1].tolist(), self.source.domains, strict=True)
+        domains = tuple(Domain(low=a, high=b, missing=d.missing) for a, b, d in pairs)
+        return replace(self.source, domains=domains, groups=())
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        out = np.empty_like(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for c, quantiles in enumerate(self.quantiles):
+                out[:, c] = np.interp(x[:, c], self.references, quantiles)
+                if self.margin:
+                    out[x[:, c] + self.margin > 1, c] = quantiles[-1]
+                    out[x[:, c] - self.margin < 0, c] = quantiles[0]
+        out[np.isnan(x)] = np.nan  # of a single quantile numpy.interp makes that
+        return out
+
+
+def _check_quantiles(node: QuantileCurve | QuantileBack) -> None:
+    name = type(node).__name__
+    require(node.quantiles.dtype == node.references.dtype == np.float64, f"{name}'s tables are float64")
+    shape = (node.source.width, len(node.references))
+    require(node.references.ndim == 1 and node.quantiles.shape == shape, f"{name} needs a row per column")
+    require(len(node.references), f"{name} has no quantiles")
+    with np.errstate(invalid="ignore"):
+        falls = (np.diff(node.quantiles) < 0).any() or not (np.diff(node.references) >= 0).all()
+    require(not falls, f"{name}'s tables do not rise")
+    require(0 <= node.references[0] and node.references[-1] <= 1, f"{name}.references are shares")
+    require(node.margin >= 0, f"{name}.margin is negative")
 
 
 def _box_cox(x: np.ndarray, power: np.floating) -> np.ndarray:
@@ -170,8 +222,47 @@ def _yeo_johnson_power(x: np.ndarray, power: np.floating) -> np.ndarray:
     return out
 
 
+def _box_cox_back(x: np.ndarray, power: np.floating) -> np.ndarray:
+    p = float(power)
+    return np.fromiter((_box_cox_back_of(v, p) for v in x.tolist()), dtype=np.float64, count=len(x))
+
+
+def _box_cox_back_of(x: float, power: float) -> float:
+    if power == 0:
+        return _exp(x)
+    product = power * x
+    if product < _LARGE:
+        return _exp(_log1p(product) / power)
+    log = _log(math.copysign(1.0, power) * (x + 1 / power))
+    return _exp((log + _log(abs(power))) / power)
+
+
+def _log1p(x: float) -> float:
+    if x > -1:
+        return math.log1p(x)
+    return -math.inf if x == -1 else math.nan
+
+
+def _box_cox_back_power(x: np.ndarray, power: np.floating) -> np.ndarray:
+    return np.asarray(np.exp(x) if power == 0 else (x * power + 1) ** (1 / power))
+
+
+def _yeo_johnson_back(x: np.ndarray, power: np.floating) -> np.ndarray:
+    eps, below = np.spacing(1.0), 2 - power
+    out = np.zeros_like(x)
+    right = x >= 0
+    y = x[right]
+    out[right] = np.exp(y) - 1 if abs(power) < eps else np.power(y * power + 1, 1 / power) - 1
+    y = x[~right]
+    out[~right] = 1 - np.power(-below * y + 1, 1 / below) if abs(power - 2) > eps else 1 - np.exp(-y)
+    return out
+
+
 _CURVES: dict[str, Callable[[np.ndarray, np.floating], np.ndarray]] = {
     BOX_COX: _box_cox,
     YEO_JOHNSON: _yeo_johnson,
     YEO_JOHNSON_POWER: _yeo_johnson_power,
+    BOX_COX_BACK: _box_cox_back,
+    BOX_COX_BACK_POWER: _box_cox_back_power,
+    YEO_JOHNSON_BACK: _yeo_johnson_back,
 }

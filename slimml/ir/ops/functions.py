@@ -10,7 +10,7 @@ import numpy as np
 
 from slimml.ir.domain import Domain
 from slimml.ir.node import Node, Value, on_entries, require, require_inputs
-from slimml.ir.normal import ndtri
+from slimml.ir.normal import ndtr, ndtri
 from slimml.ir.types import ValueType, each
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -20,7 +20,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 class Function:
     """What is known of a function.
 
-    `run`     numpy's own (ndtri: scipy's), in the dtype of the block
+    `run`     numpy's own (ndtr, ndtri: scipy's), in the dtype of the block
     `exact`   one correctly rounded operation: the same bits on every machine
     `stored`  of a sparse block it takes the stored entries alone, as f(0) is 0 (or as the original has it)
     `inside`  closed interval on which f makes no NaN of a number
@@ -68,6 +68,7 @@ FUNCTIONS: dict[str, Function] = {
     "log10": Function(np.log10, inside=(0.0, inf)),
     "log1p": Function(np.log1p, stored=True, inside=(-1.0, inf)),
     "log2": Function(np.log2, inside=(0.0, inf)),
+    "ndtr": Function(ndtr, least=0.0),
     "ndtri": Function(ndtri, stored=True, inside=(0.0, 1.0)),
     "sin": Function(np.sin, stored=True, inside=(-_LARGEST, _LARGEST)),
     "sinh": Function(np.sinh, stored=True),

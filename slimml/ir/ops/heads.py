@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimml.errors import InputError
 from slimml.ir.domain import Domain
 from slimml.ir.libm import expf
 from slimml.ir.node import Node, require, require_inputs
@@ -91,6 +92,56 @@ class LogMean(_Elementwise):
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log(x))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LogAddExp(Node):
+    """y = log(exp(x0) + exp(x1) + ...), cell by cell, one after another as numpy.logaddexp adds them; float64"""
+
+    def check(self) -> None:
+        require(self.inputs, "LogAddExp takes at least one input")
+        require_inputs(self, len(self.inputs))
+        same = {(x.type.dtype, x.type.width) for x in self.inputs}
+        require(len(same) == 1 and self.source.dtype == "float64", "LogAddExp adds float64 of one width")
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (Domain(),) * self.source.width)
+
+    def evaluate(self, *values: np.ndarray) -> np.ndarray:
+        total = np.full_like(values[0], -np.inf)
+        with np.errstate(invalid="ignore"):
+            for value in values:
+                total = np.logaddexp(total, value)
+        return total
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ShareGuard(_Elementwise):
+    """The identity on rows that look like probabilities, or (`shares` is False) on those that do not; else InputError.
+
+    They look like it if every value lies between 0 and 1, and all add up to 1 or nearly so, as numpy.isclose has it.
+    """
+
+    shares: bool
+
+    def infer(self) -> ValueType:
+        if not self.shares:
+            return self.source
+        domains = tuple(replace(d, low=max(d.low, 0.0), high=min(d.high, 1.0)) for d in self.source.domains)
+        return replace(self.source, domains=domains)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        inside = ((x >= 0) & (x <= 1)).all(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            refused = (inside & np.isclose(x.sum(axis=1), 1.0)) != self.shares
+        if refused.any():
+            what = "does not look like probabilities" if self.shares else "looks like probabilities"
+            raise InputError(
+                f"row {np.flatnonzero(refused)[0]} {what}, by which the original chooses its arithmetic for all rows",
+                where=self.origin,
+                hint="What the original answers here depends on the rows beside it: leave such rows out.",
+            )
+        return x
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
