@@ -12,10 +12,12 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV, _TemperatureScaling
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes the next import possible)
 from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import (
@@ -208,6 +210,33 @@ def test_self_training():
 
 
 # ----------------------------------------------------------------------------------------------------------- multiclass
+
+
+def test_output_codes_of_scores_that_swallow_the_code():
+    """The original adds |score|**2, next to which the code of a class is nothing; infinite scores it refuses."""
+    estimator = OutputCodeClassifier(LogisticRegression(), random_state=0).fit(ROWS, TARGETS["words"](SIGNAL))
+    rows = np.concatenate([MORE, MORE * 1e20, MORE * 1e12, MORE * 1e155])
+    agree(estimator, "words", more=rows)
+    graph = lower(read(pickle.dumps(estimator)).root)
+    huge = np.full((1, ROWS.shape[1]), 1.7e308)
+    with pytest.raises(ValueError, match="infinity"):
+        estimator.predict(huge)
+    with pytest.raises(InputError):
+        evaluate(graph.output("predict").nodes, input_blocks(graph, huge))
+
+
+def test_one_class_is_all_that_ridge_answers():
+    agree(RidgeClassifier(), np.full(160, 7))
+    estimator = LinearDiscriminantAnalysis().fit(ROWS, np.full(160, 7))
+    with pytest.raises(UnsupportedEstimatorError, match="one class"):
+        lower(read(pickle.dumps(estimator)).root)
+
+
+def test_binary_gaussian_processes_answer_in_the_dtype_of_where():
+    target = np.where(SIGNAL > 0, "yes", "no")
+    for labels in (target, target.astype(object), (SIGNAL > 0).astype(object), (SIGNAL > 0).astype(np.int8)):
+        agree(GaussianProcessClassifier(), labels)
+
 
 BINARY = {**INNER, "svc": SVC(), "ridge": RidgeClassifier(), "regressor": LinearRegression()}
 

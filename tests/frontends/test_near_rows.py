@@ -44,6 +44,11 @@ def test_neighbours_fill_what_is_missing(options, also):
         hold(fitted(KNNImputer(**options, **also), train), LACKING, bitwise=("transform",))
 
 
+def test_means_of_training_rows_in_float32_are_of_sums_in_float32():
+    rows = np.concatenate([LACKING, np.full((1, 4), np.nan)])
+    hold(fitted(KNNImputer(n_neighbors=2), GAPS.astype(np.float32)), rows, bitwise=("transform",))
+
+
 def test_neighbours_fill_for_a_sentinel():
     train, rows = (np.where(np.isnan(v), -1.0, v) for v in (GAPS, LACKING))
     hold(fitted(KNNImputer(missing_values=-1, add_indicator=True), train), rows, bitwise=("transform",))

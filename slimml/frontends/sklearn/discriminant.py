@@ -21,8 +21,10 @@ from slimml.ir.ops.numeric import Add, FillMissing, Multiply, Subtract, Sum
 
 @lowers("sklearn.discriminant_analysis.LinearDiscriminantAnalysis")
 def linear_discriminant_analysis(est: Record, x: Source, ctx: Lowerer) -> Lowered:
-    """Every solver; `transform` of those that have one."""
+    """Every solver, two classes or more; `transform` of those that have one."""
     classes = labels(est.classes_, ctx)
+    if len(classes) < 2:
+        raise ctx.unsupported("one class, of which the original has no probabilities")
     decision = linear(est, x, ctx)
     chances = _chances(decision, len(classes), ctx)
     outputs = [

@@ -28,7 +28,7 @@ def knn_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if not nan:
         gaps = FillMissing(inputs=(block,), sentinel=sentinel, fill=(np.nan,) * block.type.width, origin=ctx.where)
     filled: Node = NeighborFill(
-        inputs=(gaps,), points=points, means=_means(points), count=_count(est, ctx), weights=_weights(est, ctx),
+        inputs=(gaps,), points=points, means=_means(est, points, ctx), count=_count(est, ctx), weights=_weights(est, ctx),
         origin=ctx.where)  # fmt: skip
     filled = _without_empty(est, filled, points, ctx)
     if not est.get("add_indicator", False):
@@ -56,12 +56,16 @@ def _points(est: Record, ctx: Lowerer) -> np.ndarray:
     return np.ascontiguousarray(points)
 
 
-def _means(points: np.ndarray) -> np.ndarray:
-    """The mean of each column's values, as a masked array has it: zeros stand for what is missing."""
+def _means(est: Record, points: np.ndarray, ctx: Lowerer) -> np.ndarray:
+    """The mean of each column's values, as a masked array has it: zeros stand for what is missing.
+
+    They are added up in the dtype of the training rows.
+    """
     held = ~np.isnan(points)
-    with np.errstate(invalid="ignore"):
-        columns = zip(np.where(held, points, 0.0).T, held.sum(axis=0), strict=True)
-        return np.array([np.ascontiguousarray(c).sum() * 1.0 / n if n else np.nan for c, n in columns])
+    dtype = np.float32 if est_array(est, "_fit_X", ctx).dtype == np.float32 else np.float64
+    with np.errstate(invalid="ignore", over="ignore"):
+        columns = zip(np.where(held, points, 0.0).astype(dtype).T, held.sum(axis=0), strict=True)
+        return np.array([float(np.ascontiguousarray(c).sum()) * 1.0 / n if n else np.nan for c, n in columns])
 
 
 def _count(est: Record, ctx: Lowerer) -> int:

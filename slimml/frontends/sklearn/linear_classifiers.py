@@ -13,7 +13,7 @@ from slimml.ingest.record import Record
 from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.heads import ArgMax, Complement, IsPositive, NormalizeRows, Sigmoid
-from slimml.ir.ops.numeric import Add, Clip, Divide
+from slimml.ir.ops.numeric import Add, Clip, Divide, Guard
 
 
 @lowers(
@@ -49,6 +49,10 @@ def ridge_classifier(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def choice(decision: Node, classes: np.ndarray, ctx: Lowerer) -> Node:
     """The position of the class, as LinearClassifierMixin.predict chooses it."""
     width = decision.type.width
+    if width == len(classes) == 1:  # the original has no second class to take, and raises where it would
+        least, most, missing = np.full(1, -np.inf), np.zeros(1), np.ones(1, dtype=bool)
+        only = Guard(inputs=(decision,), low=least, high=most, missing=missing, origin=ctx.where)
+        return ArgMax(inputs=(only,), origin=ctx.where)
     if width != (1 if len(classes) == 2 else len(classes)):
         raise ctx.unsupported(f"{width} rows of coef_ for {len(classes)} classes")
     return (IsPositive if width == 1 else ArgMax)(inputs=(decision,), origin=ctx.where)

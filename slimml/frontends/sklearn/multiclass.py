@@ -27,7 +27,7 @@ from slimml.ir.graph import Output
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Constant
 from slimml.ir.ops.heads import ArgMax, Complement, Confidence, IsPositive, NormalizeRows
-from slimml.ir.ops.models import Linear
+from slimml.ir.ops.kernels import ExpandedDistances
 from slimml.ir.ops.numeric import Add, Multiply, Subtract, Sum
 
 _CONSTANT = "sklearn.multiclass._ConstantPredictor"
@@ -99,8 +99,9 @@ def output_code(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     code = est_array(est, "code_book_", ctx).astype(np.float64)
     if code.shape != (len(classes), scores.type.width):
         raise ctx.unsupported(f"a code book of {code.shape} for {len(classes)} classes and {scores.type.width} members")
-    # |s - c|^2 = |s|^2 - 2 s c + |c|^2, of which |s|^2 is the same for every class.
-    nearness = Linear(inputs=(scores,), weights=2 * code, bias=-(code**2).sum(axis=1), origin=ctx.where)
+    # |s|^2 is the same for every class, but next to a large one the original's sums lose the rest.
+    squares = ExpandedDistances(inputs=(ctx.guard(scores, "all"),), points=code, origin=ctx.where)
+    nearness = Multiply(inputs=(squares,), value=np.full(len(classes), -1.0), origin=ctx.where)
     choice = ArgMax(inputs=(nearness,), origin=ctx.where)
     return Model((Output("predict", (choice,), "vector", (classes,)),), (classes,))
 

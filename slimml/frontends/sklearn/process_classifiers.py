@@ -48,8 +48,13 @@ def laplace_approximation(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     spread = _variance(est, kernel, count, ctx)
     chance = Complement(inputs=(LatentChance(inputs=(mean, spread), origin=ctx.where),), origin=ctx.where)
     first = IsPositive(inputs=(mean,), origin=ctx.where)
-    outputs = (Output("predict", (first,), "vector", (classes,)), Output("predict_proba", (chance,), "matrix"))
+    outputs = (Output("predict", (first,), "vector", (_chosen(classes),)), Output("predict_proba", (chance,), "matrix"))
     return Model(outputs, (classes,))
+
+
+def _chosen(classes: np.ndarray) -> np.ndarray:
+    """Both classes in the dtype that numpy.where makes of them: objects that are strings become strings."""
+    return np.where([False, True], classes[1], classes[0])
 
 
 def _variance(est: Record, kernel: Node, count: int, ctx: Lowerer) -> Node:
