@@ -28,8 +28,8 @@ def knn_imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if not nan:
         gaps = FillMissing(inputs=(block,), sentinel=sentinel, fill=(np.nan,) * block.type.width, origin=ctx.where)
     filled: Node = NeighborFill(
-        inputs=(gaps,), points=points, means=_means(est, points, ctx), count=_count(est, ctx), weights=_weights(est, ctx),
-        origin=ctx.where)  # fmt: skip
+        inputs=(gaps,), points=points, means=_means(est, points, ctx), count=_count(est, ctx),
+        weights=_weights(est, ctx), origin=ctx.where)  # fmt: skip
     filled = _without_empty(est, filled, points, ctx)
     if not est.get("add_indicator", False):
         return filled
