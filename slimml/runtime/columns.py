@@ -208,7 +208,10 @@ class RowReader:
         return self._blocks(table, self._match(table, by_name=self._named if by_name is None else by_name))
 
     def _blocks(self, table: Table, places: Sequence[int]) -> Rows:
-        float32 = self._float32 and self._is_float32(table, places)
+        float32 = self._float32 and self._are(table, places, "float32")
+        if self._float32 and not float32 and self._are(table, places, "float16"):
+            what = "rows of float16: the original computes in that, and this model in float32 or float64"
+            raise InputError(what, hint="pass rows.astype('float32') for the answers to the same values in float32")
         floats = _number_block(table, [places[i] for i in self._number_at], self._number_names, float32)
         if self._integers != FLOAT64 and _large_integers(table, floats):
             floats = self._narrowed(floats)
@@ -230,12 +233,12 @@ class RowReader:
             raise InputError(what, hint="pass an array of floats, or a DataFrame, which no step rounds")
         return narrow
 
-    def _is_float32(self, table: Table, places: Sequence[int]) -> bool:
-        """Whether every number column is float32, those too that the model does not read but the original does."""
+    def _are(self, table: Table, places: Sequence[int], dtype: str) -> bool:
+        """Whether every number column is of a dtype, those too that the model does not read but the original does."""
         if table.block is not None:
-            return str(table.block.dtype) == "float32"
+            return str(table.block.dtype) == dtype
         at = [places[i] for i, c in enumerate(self._columns) if c.kind == NUMBER and places[i] >= 0]
-        return bool(at) and all(str(getattr(table.column(i), "dtype", "")) == "float32" for i in at)
+        return bool(at) and all(str(getattr(table.column(i), "dtype", "")) == dtype for i in at)
 
     def _match(self, table: Table, *, by_name: bool) -> Sequence[int]:
         """For each column of the schema its place in the table, -1 for an unread one that is not there."""

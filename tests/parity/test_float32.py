@@ -8,13 +8,15 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from slimml import load, shrink
 from slimml.artifact.read import read_artifact
 from slimml.artifact.write import write_artifact
 from slimml.backends import BACKENDS
 from slimml.candidates import build
-from slimml.errors import ArtifactError
+from slimml.errors import ArtifactError, InputError
 from slimml.intake import graphs, ingest
 from slimml.options import ShrinkOptions
 from slimml.parity.inputs import trial_rows
@@ -79,6 +81,19 @@ def test_dicts_and_mixed_frames_are_float64():
     np.testing.assert_allclose(model.predict(frame), wide, rtol=1e-12)
     record = dict(zip(names, rows[0].tolist(), strict=True))
     assert model.predict(record) == pytest.approx(float(wide[0]), rel=1e-12)
+
+
+def test_rows_of_float16_are_refused_where_the_original_would_compute_in_it():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    half = x[:5].astype(np.float16)
+    scaler = shrink(StandardScaler().fit(x)).load()
+    assert StandardScaler().fit(x).transform(half).dtype == np.float16
+    for rows in (half, pd.DataFrame(half)):
+        with pytest.raises(InputError, match="float16"):
+            scaler.transform(rows)
+    tree = DecisionTreeRegressor(max_depth=3).fit(x, x[:, 0])
+    np.testing.assert_array_equal(shrink(tree).load().predict(half), tree.predict(half))
 
 
 def test_a_plan_that_the_original_contradicts_is_given_up():
