@@ -47,6 +47,7 @@ class Column:
     `read`      whether the compiled model reads it; an unread one may be left out with `strict=False`
     `codes`     of a category: what the numbers 0, 1, ... stand for in rows without names (arrays, lists); None where a
                 number is a category like any other, empty where it may mean the one or the other and is refused
+    `compared`  of a number: a step compares the values as they come, so that a str of digits is no number
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     dtype: str = "float64"
     read: bool = True
     codes: tuple[str | int | float, ...] | None = None
+    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +116,22 @@ def respelled(given: Iterable[Any], known: Collection[str]) -> list[Any]:
 
 def _column_json(column: Column) -> dict[str, Any]:
     plain = {"name": column.name, "kind": column.kind, "dtype": column.dtype, "read": column.read}
-    return plain if column.codes is None else plain | {"codes": list(column.codes)}
+    rare: dict[str, Any] = {"compared": True} if column.compared else {}
+    return plain | rare if column.codes is None else plain | rare | {"codes": list(column.codes)}
 
 
 def _column(value: object) -> Column:
-    if not isinstance(value, Mapping) or set(value) - {"codes"} != {"name", "kind", "dtype", "read"}:
+    if not isinstance(value, Mapping) or set(value) - {"codes", "compared"} != {"name", "kind", "dtype", "read"}:
         raise ArtifactCorruptError("a column of the schema does not have exactly name, kind, dtype, read")
     name, kind, dtype, read = value["name"], value["kind"], value["dtype"], value["read"]
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(read, bool) and kind in KINDS):
         raise ArtifactCorruptError(f"column {name!r} of the schema is malformed")
+    compared = value.get("compared", False)
+    if compared is not False and (compared is not True or kind != NUMBER):
+        raise ArtifactCorruptError(f"column {name!r} of the schema is no number, yet compared as one")
     codes = value.get("codes")
     if codes is not None and not (
         kind == CATEGORY and isinstance(codes, list) and all(type(c) in (str, int, float) for c in codes)
     ):
         raise ArtifactCorruptError(f"the codes of column {name!r} of the schema are malformed")
-    return Column(name, kind, dtype, read, None if codes is None else tuple(codes))
+    return Column(name, kind, dtype, read, None if codes is None else tuple(codes), compared)

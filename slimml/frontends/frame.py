@@ -26,7 +26,7 @@ class RawTable:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
     mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
     `spaced`: as of Columns. `flat`: as of Schema. `integers`: as what the steps that read raw columns take those of an
-    array.
+    array. `compared`: numbers that a step compares with its table as they come (Column.compared).
     """
 
     names: tuple[str, ...]
@@ -41,6 +41,7 @@ class RawTable:
     float32: bool = False
     spaced: bool = False
     flat: bool = False
+    compared: set[int] = field(default_factory=set)
     _inputs: dict[str, Input] = field(default_factory=dict)
 
     def kind(self, column: int, wanted: str) -> str:
@@ -68,7 +69,8 @@ class RawTable:
             guess = "float64" if kind == NUMBER else "str" if i in self.nan_only else "object"
             dtype = self.dtypes.get(i, guess)
             codes = self.codes.get(i, set())
-            columns.append(Column(name, kind, dtype, i in read, () if len(codes) > 1 else next(iter(codes), None)))
+            known = () if len(codes) > 1 else next(iter(codes), None)
+            columns.append(Column(name, kind, dtype, i in read, known, kind == NUMBER and i in self.compared))
         # Steps that disagree leave no one reading.
         sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
         integers = REFUSED if len(self.integers) > 1 else next(iter(self.integers), FLOAT64)
@@ -112,6 +114,10 @@ class Frame:
         for c in (self.columns[i] for i in at):
             if self.table.kinds.get(c) == CATEGORY:
                 self.table.nan_only.add(c)
+
+    def compare(self) -> None:
+        """Note that values are compared as they come: where they are numbers, a str of digits is none."""
+        self.table.compared.update(self.columns)
 
     def floats(self, origin: str, *, sparse: str = REFUSED, integers: str = FLOAT64) -> Node:
         """The columns as one float64 block.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from slimml.runtime.containers import (
     one_row_of_frame,
     open_table,
 )
-from slimml.runtime.values import NAN, categories, category, coded, number, numbers, text, texts
+from slimml.runtime.values import NAN, categories, category, coded, number, numbers, refuse_texts, text, texts
 from slimml.schema import FLOAT64, MISSING, NUMBER, REFUSED, TEXT, Column, Schema, respelled
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class RowReader:
         # Columns whose dtype has no None: a frame made of the same rows would hold NaN.
         self._nan_only = [j for j, i in enumerate(self._object_at) if columns[i].dtype in _NAN_ONLY]
         self._codes = {j: codes for j, i in enumerate(self._object_at) if (codes := columns[i].codes) is not None}
+        self._compared = frozenset(c.name for c in columns if c.compared)
+        self._compared_at = [j for j, name in enumerate(self._number_names) if name in self._compared]
         self._unread = [c.name for c in columns if not c.read] if strict else []
         self._numbers_by_name = _getter(self._number_names)
         self._objects_by_name = _getter(self._object_names)
@@ -153,6 +155,8 @@ class RowReader:
         return dict(zip(respelled(row, self._spaced), row.values()))
 
     def _one(self, values: Sequence[Any], others: Sequence[Any], *, single: bool) -> Rows:
+        for j in self._compared_at:
+            refuse_texts(values[j : j + 1], self._number_names[j])
         try:
             floats = list(map(float, values))
         except (TypeError, ValueError, OverflowError):  # a missing value, or one that `number` refuses by name
@@ -212,7 +216,8 @@ class RowReader:
         if self._float32 and not float32 and self._are(table, places, "float16"):
             what = "rows of float16: the original computes in that, and this model in float32 or float64"
             raise InputError(what, hint="pass rows.astype('float32') for the answers to the same values in float32")
-        floats = _number_block(table, [places[i] for i in self._number_at], self._number_names, float32)
+        at = [places[i] for i in self._number_at]
+        floats = _number_block(table, at, self._number_names, float32, self._compared)
         if self._integers != FLOAT64 and _large_integers(table, floats):
             floats = self._narrowed(floats)
         objects: list[list[Any]] = []
@@ -281,7 +286,9 @@ def _getter(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
     return lambda row: tuple([row[key] for key in keys])
 
 
-def _number_block(table: Table, places: list[int], names: list[str], float32: bool = False) -> Floats:
+def _number_block(
+    table: Table, places: list[int], names: list[str], float32: bool = False, compared: Collection[str] = ()
+) -> Floats:
     import numpy as np
 
     dtype: Any = np.float32 if float32 else np.float64
@@ -293,7 +300,10 @@ def _number_block(table: Table, places: list[int], names: list[str], float32: bo
     for j, (place, name) in enumerate(zip(places, names)):
         values = table.column(place)
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
-            values = numbers(_python_values(values, name), name)
+            values = _python_values(values, name)
+            if name in compared:
+                refuse_texts(values, name)
+            values = numbers(values, name)
         block[:, j] = values
     return block
 

@@ -52,6 +52,15 @@ def numbers(values: Sequence[Any], column: str) -> list[float]:
     return [number(value, column, row) for row, value in enumerate(values)]
 
 
+def refuse_texts(values: Sequence[Any], column: str) -> None:
+    """Raise InputError where a column of numbers that are compared as they come holds a str, which equals none."""
+    for row, value in enumerate(values):
+        if isinstance(value, (str, bytes)):
+            what = f"the {type(value).__name__} {value!r:.80} is none of the numbers that the model was fitted on"
+            hint = "pass a number: the original takes no str for one here"
+            raise InputError(what, where=place(column, row if len(values) > 1 else None), hint=hint)
+
+
 def category(value: Any, column: str, row: int | None = None) -> Any:
     """`value` as a dict key that equals what the model was fitted on: numpy scalars become Python's, NaN is `NAN`,
     pandas.NA is `PANDAS_NA`, None stays. Raises InputError for what has no hash.

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -430,3 +431,21 @@ except ValueError:
 assert not {"numpy", "pandas", "scipy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_str_of_digits_is_no_number_that_is_compared_as_it_comes():
+    schema = Schema((Column("c", compared=True), Column("n")))
+    assert Schema.from_json(schema.to_json()) == schema
+    reader = RowReader(schema)
+    good = (
+        {"c": 1, "n": "2"},
+        [{"c": 1, "n": "2"}, {"c": None, "n": 3}],
+        [[True, "2"]],
+        pd.DataFrame({"c": [1], "n": ["2"]}),
+    )
+    for rows in good:
+        assert reader.read(rows).count
+    bad = ({"c": "1", "n": 2}, [{"c": 1, "n": 2}, {"c": "1", "n": 2}], [["1", 2]], np.array([["1", "2"]]))
+    for rows in (*bad, pd.DataFrame({"c": ["1"], "n": [2]}), pd.DataFrame({"c": ["1", 1], "n": [2, 3]})):
+        with pytest.raises(InputError, match="none of the numbers"):
+            reader.read(rows)

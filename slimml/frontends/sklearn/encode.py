@@ -116,6 +116,7 @@ def _lookup(tables: list[np.ndarray], x: Source, *, refuse: bool, ctx: Lowerer) 
 
     if isinstance(x, Frame):
         kinds = x.kinds([CATEGORY if t.dtype.kind in "OUS" else NUMBER for t in tables])
+        x.compare()
         x.missing_is_nan([i for i, t in enumerate(plain) if None not in t and any(v != v for v in t)])
         return x.by_kind(kinds, ctx.where, coded) if tables else ctx.floats(x)
     everything = list(range(len(tables)))
