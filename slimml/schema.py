@@ -47,7 +47,8 @@ class Column:
     `read`      whether the compiled model reads it; an unread one may be left out with `strict=False`
     `codes`     of a category: what the numbers 0, 1, ... stand for in rows without names (arrays, lists); None where a
                 number is a category like any other, empty where it may mean the one or the other and is refused
-    `compared`  of a number: a step compares the values as they come, so that a str of digits is no number
+    `compared`  a step compares the values as they come: among numbers a str of digits is none, and a category is in no
+                column of numbers
     """
 
     name: str
@@ -127,8 +128,8 @@ def _column(value: object) -> Column:
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(read, bool) and kind in KINDS):
         raise ArtifactCorruptError(f"column {name!r} of the schema is malformed")
     compared = value.get("compared", False)
-    if compared is not False and (compared is not True or kind != NUMBER):
-        raise ArtifactCorruptError(f"column {name!r} of the schema is no number, yet compared as one")
+    if compared is not False and (compared is not True or kind == TEXT):
+        raise ArtifactCorruptError(f"column {name!r} of the schema is compared with nothing")
     codes = value.get("codes")
     if codes is not None and not (
         kind == CATEGORY and isinstance(codes, list) and all(type(c) in (str, int, float) for c in codes)

@@ -26,7 +26,7 @@ class RawTable:
     what the steps that read raw columns take a sparse matrix's empty cells for. `codes`: what the numbers of an array
     mean to each step that reads a column of categories (Column.codes; None: themselves). `float32`: the numbers are so.
     `spaced`: as of Columns. `flat`: as of Schema. `integers`: as what the steps that read raw columns take those of an
-    array. `compared`: numbers that a step compares with its table as they come (Column.compared).
+    array. `compared`: what a step compares with its table as it comes (Column.compared).
     """
 
     names: tuple[str, ...]
@@ -70,7 +70,7 @@ class RawTable:
             dtype = self.dtypes.get(i, guess)
             codes = self.codes.get(i, set())
             known = () if len(codes) > 1 else next(iter(codes), None)
-            columns.append(Column(name, kind, dtype, i in read, known, kind == NUMBER and i in self.compared))
+            columns.append(Column(name, kind, dtype, i in read, known, kind != TEXT and i in self.compared))
         # Steps that disagree leave no one reading.
         sparse = REFUSED if len(self.sparse) > 1 else next(iter(self.sparse), ZERO)
         integers = REFUSED if len(self.integers) > 1 else next(iter(self.integers), FLOAT64)
@@ -115,9 +115,9 @@ class Frame:
             if self.table.kinds.get(c) == CATEGORY:
                 self.table.nan_only.add(c)
 
-    def compare(self) -> None:
-        """Note that values are compared as they come: where they are numbers, a str of digits is none."""
-        self.table.compared.update(self.columns)
+    def compare(self, at: Sequence[int]) -> None:
+        """Note that values are compared as they come (Column.compared)."""
+        self.table.compared.update(self.columns[i] for i in at)
 
     def floats(self, origin: str, *, sparse: str = REFUSED, integers: str = FLOAT64) -> Node:
         """The columns as one float64 block.

@@ -104,6 +104,7 @@ class RowReader:
         self._codes = {j: codes for j, i in enumerate(self._object_at) if (codes := columns[i].codes) is not None}
         self._compared = frozenset(c.name for c in columns if c.compared)
         self._compared_at = [j for j, name in enumerate(self._number_names) if name in self._compared]
+        self._compared_objects = [i for i in self._object_at if columns[i].compared]
         self._unread = [c.name for c in columns if not c.read] if strict else []
         self._numbers_by_name = _getter(self._number_names)
         self._objects_by_name = _getter(self._object_names)
@@ -203,6 +204,9 @@ class RowReader:
         values = one_row_of_frame(frame, categories=bool(self._object_at))
         if values is None or (self._float32 and "float32" in map(str, frame.dtypes)):
             return self._blocks(table, places)
+        for i in self._compared_objects:
+            if not isinstance(values[places[i]], str):
+                self._refuse_numbers(frame.dtypes.iloc[places[i]], i)
         floats = [values[places[i]] for i in self._number_at]
         return self._one(floats, [values[places[i]] for i in self._object_at], single=False)
 
@@ -220,6 +224,8 @@ class RowReader:
         floats = _number_block(table, at, self._number_names, float32, self._compared)
         if self._integers != FLOAT64 and _large_integers(table, floats):
             floats = self._narrowed(floats)
+        for i in () if table.nulls else self._compared_objects:
+            self._refuse_numbers(getattr(table.column(places[i]), "dtype", None), i)
         objects: list[list[Any]] = []
         for j, (i, name) in enumerate(zip(self._object_at, self._object_names)):
             values = _python_values(table.column(places[i]), name)
@@ -229,6 +235,14 @@ class RowReader:
                 values = [NAN if value is None else value for value in values]
             objects.append(texts(values, name) if self._columns[i].kind == TEXT else categories(values, name))
         return Rows(False, table.count, None, None, floats, _object_block(objects, table.count), float32)
+
+    def _refuse_numbers(self, dtype: Any, column: int) -> None:
+        """Refuse a column of numbers, be it NaN alone, where categories are compared as they come."""
+        if getattr(dtype, "kind", "O") in "biuf":
+            name = self._columns[column].name
+            what = f"a column of {dtype} where the model was fitted on categories that are no numbers"
+            hint = f"the original raises here: pass objects, frame.astype({{{name!r}: object}})"
+            raise InputError(what, where=f"column {name!r}", hint=hint)
 
     def _narrowed(self, floats: Floats) -> Floats:
         """Integers as the original reads those of an array: rounded to float32."""

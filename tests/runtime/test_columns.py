@@ -449,3 +449,26 @@ def test_a_str_of_digits_is_no_number_that_is_compared_as_it_comes():
     for rows in (*bad, pd.DataFrame({"c": ["1"], "n": [2]}), pd.DataFrame({"c": ["1", 1], "n": [2, 3]})):
         with pytest.raises(InputError, match="none of the numbers"):
             reader.read(rows)
+
+
+def test_a_column_of_numbers_holds_no_category_that_is_compared_as_it_comes():
+    """Not even NaN: numpy.isnan of a table of objects raises in the original (utils/_encode.py, _check_unknown)."""
+    schema = Schema((Column("c", CATEGORY, "object", compared=True), Column("n")))
+    assert Schema.from_json(schema.to_json()) == schema
+    reader = RowReader(schema)
+    frame = pd.DataFrame({"c": ["a", "b"], "n": [1, 2]})
+    taken = (
+        frame,
+        frame.iloc[:1],
+        frame.assign(c=[None, np.nan]).astype({"c": object}),
+        frame.astype({"c": "category"}),
+    )
+    for rows in (*taken, {"c": math.nan, "n": 1}, [{"c": None, "n": 1}], [["a", 1], [5, 2]]):
+        assert reader.read(rows).count
+    for values in ([np.nan, np.nan], [1, 2], [True, False], pd.array([None, None], dtype="Int64")):
+        rows = frame.assign(c=values)
+        for some in (rows, rows.iloc[:1], rows.iloc[:1].assign(n="1")):
+            with pytest.raises(InputError, match="a column of"):
+                reader.read(some)
+    with pytest.raises(InputError, match="a column of"):
+        reader.read(np.ones((2, 2)))

@@ -115,8 +115,10 @@ def _lookup(tables: list[np.ndarray], x: Source, *, refuse: bool, ctx: Lowerer) 
         return Lookup(inputs=(block,), tables=chosen, refuse=(refuse,) * len(at), origin=ctx.where)
 
     if isinstance(x, Frame):
-        kinds = x.kinds([CATEGORY if t.dtype.kind in "OUS" else NUMBER for t in tables])
-        x.compare()
+        own = [CATEGORY if t.dtype.kind in "OUS" else NUMBER for t in tables]
+        kinds = x.kinds(own)
+        if ctx.version >= (0, 24):  # before, numbers were strings of no category
+            x.compare([i for i, kind in enumerate(kinds) if kind == own[i]])
         x.missing_is_nan([i for i, t in enumerate(plain) if None not in t and any(v != v for v in t)])
         return x.by_kind(kinds, ctx.where, coded) if tables else ctx.floats(x)
     everything = list(range(len(tables)))
