@@ -54,7 +54,7 @@ def laplace_approximation(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 
 def _chosen(classes: np.ndarray) -> np.ndarray:
     """Both classes in the dtype that numpy.where makes of them: objects that are strings become strings."""
-    return np.where([False, True], classes[1], classes[0])
+    return np.asarray(np.where([False, True], classes[1], classes[0]))
 
 
 def _variance(est: Record, kernel: Node, count: int, ctx: Lowerer) -> Node:
