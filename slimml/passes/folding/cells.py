@@ -14,8 +14,11 @@ import numpy as np
 
 from slimml.ir.floats import from_keys, highest, middle, to_keys
 
-# Floats around ends that are asked one by one, all columns' ends of one op together.
-_SCANNED = 1 << 24
+# Floats around the ends of a column that are asked one by one, and at least around each. Where rounding reaches
+# farther, as on flat curves, some floats at every distance are asked.
+_SCANNED, _LEAST, _DRAWN = 1 << 24, 1 << 9, 1 << 9
+# Of all floats that are asked: the most, and how many at once.
+_MOST, _BATCH = 1 << 28, 1 << 22
 # How far from an approximate solution the ends are looked for first.
 _NEAR = 64
 
@@ -190,20 +193,54 @@ def _same_side(link: Link, asked: _Questions, keys: np.ndarray, dtype: np.dtype)
 def _scanned(after: Cells, link: Link, asked: _Questions, found: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Where the rank changes within reach of rounding around the ends that were found."""
     assert link.slack is not None
+    # What overflows is as far off as the largest number is.
+    most = float(np.finfo(np.float64).max)
+    asked = _with_cut(asked, np.clip(asked.cut, -most, most))
     with np.errstate(all="ignore"):
         reach = 2 * link.slack(from_keys(found, dtype).astype(np.float64), asked.cut)
     side = np.where(asked.rising, 1.0, -1.0) * np.where(np.isfinite(reach), reach, np.inf)
     start = _reached(link, _with_cut(asked, asked.cut - side), dtype)
     stop = np.minimum(_reached(link, _with_cut(asked, asked.cut + side), dtype) + 1, asked.high)
+    # In double: the keys of a wide window differ by more than their dtype holds.
+    near = max(_LEAST, _SCANNED // (2 * len(found)))
+    wide = stop.astype(np.float64) - start > near
+    if wide.any():
+        _require_steady(link, asked.take(wide), found[wide], start[wide], stop[wide], near // 2, dtype)
+        start[wide] = np.maximum(start[wide], found[wide] - near // 2)
+        stop[wide] = np.minimum(stop[wide], found[wide] + near // 2)
     begin, end = _union(start, stop)
-    # In double first: the keys of a wide window differ by more than their dtype holds.
-    if (end.astype(np.float64) - begin + 1).sum() > _SCANNED:
-        raise UnfoldableError("is too flat at a cut: rounding there decides for more floats than can be asked")
     sizes = end - begin + 1
+    if sizes.sum() > _MOST:
+        raise UnfoldableError("is too flat at its cuts: rounding there decides for more floats than can be asked")
+    batch = np.cumsum(sizes) // _BATCH
+    changes = [begin - 1, end]
+    for some in np.split(np.arange(len(begin)), np.flatnonzero(np.diff(batch)) + 1):
+        changes.append(_changes(after, link, begin[some], sizes[some], dtype))
+    return np.concatenate(changes)
+
+
+def _changes(after: Cells, link: Link, begin: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The keys in windows after which the rank is another one."""
     keys = np.repeat(begin - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
     ranks = after.of(link.wide(from_keys(keys, dtype)))
-    changes = np.flatnonzero(ranks[1:] != ranks[:-1])
-    return np.concatenate([keys[changes], begin - 1, end])
+    return keys[np.flatnonzero(ranks[1:] != ranks[:-1])]
+
+
+def _require_steady(
+    link: Link, asked: _Questions, found: np.ndarray, start: np.ndarray, stop: np.ndarray, near: int, dtype: np.dtype
+) -> None:
+    """Raise UnfoldableError unless floats drawn at every distance from the ends, up to those of wide windows, agree."""
+    rng = np.random.default_rng(0)
+    for octave in range(near.bit_length() - 1, 63):
+        away = rng.integers(1 << octave, 1 << (octave + 1), _DRAWN)
+        for side, last in ((-1, start), (1, stop)):
+            at = np.flatnonzero(np.abs(last.astype(np.float64) - found) > 2.0**octave)
+            room = np.abs(last[at] // 2 - found[at] // 2)  # halves, since the keys' difference may overflow
+            half = np.minimum(away // 2, room[:, None])
+            keys = np.clip(found[at, None] + side * half + side * half, start[at, None], stop[at, None])
+            one = asked.take(np.repeat(at, _DRAWN))
+            if (_same_side(link, one, keys.ravel(), dtype) != (side < 0)).any():
+                raise UnfoldableError("zigzags farther around a cut than all floats can be asked")
 
 
 def _with_cut(asked: _Questions, cut: np.ndarray) -> _Questions:

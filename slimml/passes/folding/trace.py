@@ -11,9 +11,11 @@ from slimml.ir.narrow import COLUMN_BY_COLUMN
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
+from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.numeric import FillMissing, Guard, IsMissing
 from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.splines import Splines
+from slimml.passes.folding import powers
 from slimml.passes.folding.cells import Cells, UnfoldableError, identity, pulled
 from slimml.passes.folding.links import FLOATS, link, spline
 
@@ -105,6 +107,8 @@ def _behind(node: Node, column: int, cells: Cells) -> tuple[Node, int, Cells] | 
     dtype = np.dtype(x.type.dtype)
     if isinstance(node, Splines):
         return x, column // node.each, pulled(cells, spline(node, column), dtype)
+    if isinstance(node, PowerCurve) and powers.applies(node):
+        return x, column, powers.pulled_curve(cells, node, column)
     return x, column, pulled(cells, link(node, column), dtype)
 
 
