@@ -19,11 +19,13 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
@@ -39,11 +41,16 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from slimml.backends import BACKENDS
+from slimml.backends.portable import PortableBackend
 from slimml.candidates import build, refusal
 from slimml.errors import InputError
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
+from slimml.ir.graph import topological
+from slimml.ir.ops.columns import Input
+from slimml.ir.ops.ranks import Rank
 from slimml.options import ShrinkOptions
+from slimml.parity.nets import check_cuts, check_witnesses, paired
 from slimml.passes import PASSES
 from slimml.passes.runner import run_passes
 from tests.hostile import original_answer, same_cells
@@ -112,10 +119,21 @@ fillers = st.builds(
     SimpleImputer, strategy=st.sampled_from(["most_frequent", "constant"]), fill_value=st.just("?"), add_indicator=flags
 )
 targets = st.sampled_from(["bool", "words", "three", "same"])
+column_wise = st.one_of(
+    st.builds(StandardScaler, with_mean=flags, with_std=flags),
+    st.builds(MinMaxScaler, clip=flags),
+    st.builds(RobustScaler, with_centering=flags),
+    st.builds(Binarizer, threshold=st.sampled_from([0.0, 0.3])),
+    st.builds(KBinsDiscretizer, n_bins=st.just(3), encode=st.sampled_from(["ordinal", "onehot", "onehot-dense"])),
+    st.sampled_from([FunctionTransformer(f) for f in (np.log1p, np.sqrt, np.exp, np.square, np.negative, np.cbrt)]),
+    st.sampled_from([PowerTransformer(), QuantileTransformer(n_quantiles=9), MaxAbsScaler()]),
+    st.just(SplineTransformer(4, handle_missing="zeros")),
+    st.just(FeatureUnion([("a", StandardScaler()), ("b", MissingIndicator(features="all"))])),
+)
 
 
 @st.composite
-def pipelines(draw: st.DrawFn) -> Any:
+def pipelines(draw: st.DrawFn, scalers: st.SearchStrategy = scalers, models: list[Any] = TREES + LINEAR) -> Any:
     number = [s for s in (draw(imputers), draw(scalers), draw(scalers)) if draw(flags)] or [draw(scalers)]
     word = [draw(fillers), draw(encoders)] if draw(flags) else [draw(encoders)]
     split = draw(st.integers(1, len(NUMBERS)))
@@ -125,7 +143,7 @@ def pipelines(draw: st.DrawFn) -> Any:
     if draw(flags):
         steps.reverse()
     table = ColumnTransformer(steps, remainder=rest, sparse_threshold=draw(st.sampled_from([0.0, 1.0])))
-    return make_pipeline(table, draw(st.sampled_from(TREES + LINEAR)))
+    return make_pipeline(table, draw(st.sampled_from(models)))
 
 
 def table(seed: int, count: int, *, odd: bool = False) -> pd.DataFrame:
@@ -175,6 +193,51 @@ def test_every_backend_answers_and_refuses_as_the_original(estimator, kind, seed
         if refusal(backend, final, asked=False) is None:
             model = build(backend, final, options, {}, []).model
             _hold(estimator, model, rows, exact=not isinstance(estimator[-1], Ridge | LogisticRegression))
+
+
+@settings(max_examples=settings().max_examples // 4)
+@given(pipelines(column_wise, TREES), targets, st.integers(0, 99))
+def test_what_is_folded_answers_as_the_original_next_to_every_cut(estimator, kind, seed):
+    target = labels(kind, 50)
+    numbers = np.unique(target, return_inverse=True)[1] + 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            estimator.fit(table(seed, 50), target if hasattr(estimator[-1], "predict_proba") else numbers)
+        except (ValueError, TypeError):
+            return
+    if hasattr(estimator[-1], "n_jobs"):
+        estimator[-1].n_jobs = 1
+    fresh = lower(read(pickle.dumps(estimator, 5)).root)
+    final, _ = run_passes(fresh, PASSES)
+    found = paired(fresh, final)
+    cuts, nodes = check_cuts(fresh, final, found=found), check_witnesses(fresh, final, found=found)
+    assert not cuts.faults and not nodes.faults, (cuts.worst, nodes.worst)
+    rows = beside_cuts(final, table(seed, 40))
+    model = build(PortableBackend(), final, ShrinkOptions(), {}, []).model
+    taken = [original_answer(estimator, "predict", rows.iloc[[i]]) is not None for i in range(len(rows))]
+    kept = rows.iloc[np.flatnonzero(taken)]
+    if len(kept):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            np.testing.assert_array_equal(model.predict(kept), estimator.predict(kept))
+
+
+def beside_cuts(graph: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a value at a cut of the folded forest, or right beside it, in one column each."""
+    ranks = [n for n in graph.nodes() if isinstance(n, Rank)]
+    parts = [frame.iloc[:0]]
+    for rank in ranks:
+        (source,) = (n for n in topological([rank]) if isinstance(n, Input))
+        if rank.source.width != len(source.columns):
+            continue
+        for i, c in enumerate(source.columns):
+            own = rank.cuts[rank.offsets[i] : rank.offsets[i + 1]].astype(float)[:12]
+            values = np.concatenate([own, np.nextafter(own, np.inf), np.nextafter(own, -np.inf)])
+            rows = frame.iloc[np.arange(len(values)) % len(frame)].copy()
+            rows[graph.schema.columns[c].name] = values
+            parts.append(rows)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _hold(estimator: Any, model: Any, rows: pd.DataFrame, *, exact: bool) -> None:
