@@ -10,6 +10,7 @@ from slimml.analysis.clock import Times
 from slimml.analysis.stream import Accounts, Step
 from slimml.artifact.files import write_whole
 from slimml.errors import StepRefusal
+from slimml.passes.runner import PassReport
 from slimml.report.analysis import analysis_page
 from slimml.result import ReferenceReport
 from slimml.units import duration, size
@@ -18,11 +19,25 @@ from slimml.units import duration, size
 _LISTED = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the model means as text, op by op, before and after the passes, and what each pass did."""
+
+    before: str
+    after: str
+    passes: list[PassReport]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {"before": self.before, "after": self.after, "passes": [p.to_json() for p in self.passes]}
+
+
 @dataclass(slots=True, repr=False)
 class AnalyzeResult:
     """Where the bytes and the microseconds of a model are.
 
     `bytes`, `decoded`   of the file, and of what is in it once decompressed; `accounts` add up to `decoded`
+    `compiled`           its graph, before and after the passes; None where slimml cannot compile it
     """
 
     path: str | None
@@ -33,6 +48,7 @@ class AnalyzeResult:
     accounts: Accounts
     times: Times
     reference: ReferenceReport
+    compiled: Compiled | None = None
     refused: list[StepRefusal] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -88,6 +104,7 @@ class AnalyzeResult:
             },
             "latency": self.times.to_json(),
             "reference": self.reference.to_json(),
+            "graph": self.compiled.to_json() if self.compiled is not None else None,
             "refused": [r.to_json() for r in self.refused],
             "warnings": self.warnings,
         }

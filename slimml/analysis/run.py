@@ -9,13 +9,14 @@ from typing import Any
 
 from slimml.analysis.boosters import booster_shares
 from slimml.analysis.clock import Times, of_graph, of_original
-from slimml.analysis.result import AnalyzeResult
+from slimml.analysis.result import AnalyzeResult, Compiled
 from slimml.analysis.stream import Accounts, Holding, Step, account
 from slimml.errors import StepRefusal, UnsupportedModelError
 from slimml.ingest.read import Ingested
 from slimml.ingest.record import Record
 from slimml.intake import check_python, content_of, graphs, ingest, original
 from slimml.ir.graph import Graph
+from slimml.ir.text import to_text
 from slimml.options import MEASURE_SECONDS, ShrinkOptions
 from slimml.parity.inputs import trial_rows
 from slimml.parity.reference import Reference
@@ -54,7 +55,7 @@ def analyze(
     accounts = _accounts(source)
     say("lowering", 0.3)
     sample = read_sample(source.root, data, None, None)
-    fresh, refused = _lowered(source, sample, trust)
+    fresh, compiled, refused = _lowered(source, sample, trust)
     with closing(original(model, source, trust, reference_python, fresh=fresh)) as theirs:
         say("timing", 0.5)
         times, told = _times(theirs, fresh, _rows(sample, fresh))
@@ -67,6 +68,7 @@ def analyze(
         accounts=accounts,
         times=times,
         reference=told,
+        compiled=compiled,
         refused=refused,
         warnings=list(source.warnings),
     )
@@ -85,12 +87,13 @@ def _accounts(source: Ingested) -> Accounts:
     return Accounts([Step("model", name, isinstance(root, Record), whole)], 0)
 
 
-def _lowered(source: Ingested, sample: Sample, trust: bool) -> tuple[Graph | None, list[StepRefusal]]:
-    """What the model means, or which of its steps are refused."""
+def _lowered(source: Ingested, sample: Sample, trust: bool) -> tuple[Graph | None, Compiled | None, list[StepRefusal]]:
+    """What the model means, before and after the passes, or which of its steps are refused."""
     try:
-        return graphs(source, sample, ShrinkOptions(trust=trust))[0], []
+        fresh, final, passes = graphs(source, sample, ShrinkOptions(trust=trust))
     except UnsupportedModelError as error:
-        return None, list(error.refusals)
+        return None, None, list(error.refusals)
+    return fresh, Compiled(to_text(fresh), to_text(final), passes), []
 
 
 def _rows(sample: Sample, fresh: Graph | None) -> RawRows | None:

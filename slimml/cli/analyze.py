@@ -8,6 +8,7 @@ from typing import Any
 from slimml.artifact.files import check_writable
 from slimml.cli.command import Command, Outcome
 from slimml.cli.options import add_data, add_json, add_running
+from slimml.cli.passes import show_passes
 from slimml.cli.progress import progress
 from slimml.cli.render import Screen, duration, size
 
@@ -15,12 +16,16 @@ _DETAILS = """\
 The bytes are told from the file before anything of it is loaded, so this is safe for any file; state that was only
 needed for training is marked. The microseconds are the original's, in a process of its own, where every name in the
 file is known to be harmless and the library that wrote it is installed; else those of slimml's own plain evaluation.
+At the end the model's graph is printed as its steps mean it and as the passes leave it, with what each pass did, how
+exact it is, and why it held back.
 
 examples:
   slimml analyze model.pkl
   slimml analyze model.pkl --data rows.csv --html model.html
 """
 _SHOWN_ATTRIBUTES, _SHOWN_STEPS = 14, 40
+# Characters of a line of the graph; --json has all of them.
+_LONGEST = 160
 
 Row = tuple[str, str, str, str, str, str, str]
 
@@ -66,10 +71,29 @@ def _show(found: dict[str, Any], screen: Screen) -> None:
         where = ", ".join(saving["where"][:3]) + (", ..." if len(saving["where"]) > 3 else "")
         screen.line(f"never read: {size(saving['bytes'])} of {saving['why']} ({where})")
     screen.line(f"timed: {found['latency']['sentence']}")
+    if found["graph"] is not None:
+        screen.line()
+        _graph(found["graph"], screen)
     for refusal in found["refused"]:
         screen.line(f"refused: {refusal['path']}: {refusal['why']}")
     for sentence in found["warnings"]:
         screen.line(f"note: {sentence}")
+
+
+def _graph(graph: dict[str, Any], screen: Screen) -> None:
+    """What the model means, what the passes made of it, and why they did no more."""
+    screen.line("what the model means, op by op:")
+    _listing(graph["before"], screen)
+    screen.line()
+    show_passes(graph["passes"], screen, idle=True)
+    screen.line()
+    screen.line("what is compiled:")
+    _listing(graph["after"], screen)
+
+
+def _listing(text: str, screen: Screen) -> None:
+    for line in text.splitlines():
+        screen.line(f"  {line if len(line) <= _LONGEST else line[: _LONGEST - 3] + '...'}")
 
 
 def _steps(found: dict[str, Any], screen: Screen) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from slimml.cli.command import Command, Outcome
 from slimml.cli.options import add_data, add_json, add_original
+from slimml.cli.passes import show_passes
 from slimml.cli.progress import progress
 from slimml.cli.render import Screen, duration, rate, ratio, size
 from slimml.cli.usercode import look_in_current_folder
@@ -124,7 +125,7 @@ def show(found: dict[str, Any], screen: Screen) -> None:
     screen.line()
     _candidates(found, screen)
     screen.line()
-    _passes(found["passes"], screen)
+    show_passes(found["passes"], screen)
     screen.line(found["reference"]["sentence"])
     for sentence in found["warnings"]:
         if sentence != found["reference"]["sentence"]:
@@ -159,14 +160,6 @@ def _candidates(found: dict[str, Any], screen: Screen) -> None:
         )
         rows.append((c["backend"], size(c["bytes"]), *p50, rate(c["rows_per_s"]), verdict, end or ""))
     screen.table(headers, rows, numbers=(1, 2, 3, 4))
-
-
-def _passes(passes: list[dict[str, Any]], screen: Screen) -> None:
-    for p in passes:
-        said = [f"fired {p['fired']}x, {p['before']} -> {p['after']} ops"] if p["fired"] else []
-        said += [f"held back {count}x: {reason}" for reason, count in p["skipped"].items()]
-        if said:
-            screen.line(f"pass {p['name']} ({p['exactness']}): {'; '.join(said)}")
 
 
 SHRINK = Command(

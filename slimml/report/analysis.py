@@ -8,6 +8,7 @@ from typing import Any
 from slimml.report.charts import Bar, Box, stacked, treemap, waterfall
 from slimml.report.html import Content, Html, join, tag
 from slimml.report.page import Cell, notes, page, section, strong, table, tiles
+from slimml.report.passes import graph_section, passes_section
 from slimml.units import duration, rate, size
 
 Json = dict[str, Any]
@@ -24,7 +25,15 @@ def analysis_page(found: Json) -> str:
     colours = _colours(found["bytes"]["steps"])
     charts = [_figures(found), _bytes(found["bytes"], colours), _times(found["latency"], colours)]
     sections = [*charts, _steps(found), _attributes(found)]
-    return page("slimml analyze", _headline(found), about, *sections, _remarks(found))
+    return page("slimml analyze", _headline(found), about, *sections, *_graph(found["graph"]), _remarks(found))
+
+
+def _graph(graph: Json | None) -> list[Html]:
+    if graph is None:
+        return []
+    before = graph_section("What the model means", graph["before"], "Op by op, as its steps compute it.")
+    after = graph_section("What is compiled", graph["after"], "The same once the passes have run.")
+    return [before, passes_section(graph["passes"]), after]
 
 
 def _headline(found: Json) -> Html:

@@ -8,6 +8,7 @@ from typing import Any
 from slimml.report.charts import Bar, compared
 from slimml.report.html import Content, Html, join, tag
 from slimml.report.page import Cell, badge, notes, page, section, strong, table, tiles
+from slimml.report.passes import passes_section
 from slimml.units import duration, rate, ratio, size
 
 Json = dict[str, Any]
@@ -37,7 +38,7 @@ def shrink_page(found: Json) -> str:
     about = [model["path"] or "a live model", model["format"], *libraries]
     sections = [_figures(found, chosen), _compared(found, chosen)] if chosen else [_none(found)]
     columns = found["schema"]["columns"] if found["schema"] else ()
-    sections += [_candidates(found), _parity(found, chosen), _passes(found["passes"]), _schema(columns)]
+    sections += [_candidates(found), _parity(found, chosen), passes_section(found["passes"]), _schema(columns)]
     return page("slimml shrink", _headline(found, chosen), about, *sections, _artifact(found))
 
 
@@ -177,21 +178,6 @@ def _net(n: Json) -> Html:
     what = {"cuts": "cuts of columns", "witnesses": "nodes, each reached by rows of its own"}.get(n["net"], n["net"])
     found = f"{n['faults']:,} differ" if n["faults"] else "all agree"
     return join(f"{n['seam']}: {n['checked']:,} of {n['total']:,} {what} tried, ", tag("b", found))
-
-
-def _passes(passes: Sequence[Json]) -> Html:
-    rows = [
-        [
-            Cell(tag("code", p["name"])),
-            Cell(p["exactness"]),
-            Cell(f"{p['fired']}", p["fired"]),
-            Cell(f"{p['before']} → {p['after']}", p["after"] - p["before"]),
-            Cell("; ".join(f"{count}x: {reason}" for reason, count in p["skipped"].items()), kind="wide"),
-        ]
-        for p in passes
-    ]
-    headers = ("pass", "exactness", "fired", "ops", "held back, and why")
-    return section("Passes", table("in the order in which they ran", headers, rows, numbers=(2, 3)))
 
 
 def _schema(columns: Sequence[Json]) -> Html:

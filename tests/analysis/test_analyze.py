@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import slimml
 from slimml.errors import IngestError, UntrustedError
+from slimml.passes import PASSES
 from tests.cli.conftest import Ran, run  # noqa: F401
 from tests.zoo import people, zoo_model
 
@@ -66,6 +67,20 @@ def test_the_original_is_timed_step_by_step(model: Path):
     own = sum(steps[p]["one_row_us"] for p in leaf)
     assert all(s["one_row_us"] > 0 and s["batch_us"] > 0 for s in steps.values())
     assert own + latency["one_row"]["overhead_us"] == pytest.approx(latency["one_row"]["us"])
+
+
+def test_the_graph_is_shown_before_and_after_the_passes_that_say_what_they_did(model: Path, run):  # noqa: F811
+    graph = slimml.analyze(model).to_json()["graph"]
+    assert "StandardScaler" not in graph["before"] and "Divide(" in graph["before"]
+    assert "Divide(%2" not in graph["after"] and "Rank(" in graph["after"]
+    named = {p["name"]: p for p in graph["passes"]}
+    assert list(named) == [p.name for p in PASSES]
+    assert named["fold-columns-into-ranks"]["fired"] == 1
+    assert named["fold-columns-into-ranks"]["exactness"] == "bitwise"
+    printed = run("analyze", model).out
+    assert "what the model means, op by op:" in printed and "what is compiled:" in printed
+    for name in named:
+        assert f"pass {name} (" in printed
 
 
 def test_totals_add_up(model: Path):

@@ -125,7 +125,8 @@ def _stumps(rank: Rank) -> Trees:
     feature[::3], cut[::3], right[::3] = column, own, np.arange(count) * 3 + 2
     cut[2::3] = 1
     return Trees(
-        feature=feature, cut=cut, right=right, flags=np.zeros(nodes, np.uint8), roots=np.arange(0, nodes, 3, np.int32),
+        feature=feature, cut=cut, right=right, flags=np.zeros(nodes, np.uint8),
+        roots=np.arange(0, nodes, 3, dtype=np.int32),
         values=np.array([[0.0], [1.0]]), sets=np.zeros((0, 1), np.uint32), targets=np.zeros(0, np.int32),
         base=np.zeros(1),
     )  # fmt: skip
