@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from slimml.ir.graph import Graph
-from slimml.parity.cells import Cells, blank_rows
-from slimml.parity.columns import Interesting, interesting, refused_cells
+from slimml.parity.cells import Cells
+from slimml.parity.columns import Gates, Interesting, interesting
 from slimml.schema import CATEGORY, Column
 
 # Rows that are asked at once.
@@ -22,8 +22,9 @@ def accepted(graph: Graph, cells: Cells) -> Cells:
         if column.kind == CATEGORY:
             keep = np.array([fits(column, v, known[c]) for v in own.tolist()], dtype=bool)
         values[c], run[c] = own[keep], int(keep[: cells.run[c]].sum())
+    gates = Gates(graph)
     for c, own in values.items():
-        ok = ~refused(graph, c, own)
+        ok = ~refused(gates, c, own)
         # A column of which every value is refused keeps them: so does the original refuse every row.
         if ok.any():
             run[c] = int(ok[: run[c]].sum())
@@ -31,21 +32,17 @@ def accepted(graph: Graph, cells: Cells) -> Cells:
     return Cells(values, run)
 
 
-def refused(graph: Graph, column: int, values: np.ndarray) -> np.ndarray:
-    """bool (n,): which values of a raw column the graph refuses by themselves."""
-    parts = [np.zeros(0, dtype=bool)]
-    for first in range(0, len(values), _CHUNK):
-        some = values[first : first + _CHUNK]
-        rows = blank_rows(graph, len(some))
-        rows.columns[graph.schema.columns[column].name][:] = some
-        parts.append(refused_cells(graph, rows).get(column, np.zeros(len(some), dtype=bool)))
-    return np.concatenate(parts)
+def refused(gates: Gates, column: int, values: np.ndarray) -> np.ndarray:
+    """bool (n,): which values of a raw column are refused by themselves."""
+    parts = [gates.cells(column, values[i : i + _CHUNK]) for i in range(0, len(values), _CHUNK)]
+    return np.concatenate([np.zeros(0, dtype=bool), *parts])
 
 
 def refusals_apart(before: Graph, after: Graph, cells: Cells) -> str:
     """A cell that one of two graphs refuses, and the other does not; or ""."""
+    sides = Gates(before), Gates(after)
     for c, values in cells.values.items():
-        one, other = (refused(g, c, values) for g in (before, after))
+        one, other = (refused(gates, c, values) for gates in sides)
         wrong = np.flatnonzero(one != other)
         if len(wrong):
             at = int(wrong[0])

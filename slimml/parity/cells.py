@@ -23,12 +23,11 @@ from slimml.ir.node import Node, Value
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
-from slimml.parity.columns import MIXED, Interesting, interesting, is_number, sources, ungated
+from slimml.parity.columns import MIXED, UNSEEN, Interesting, guarded_ends, interesting, is_number, sources, ungated
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
 from slimml.parity.rows import RawRows
 from slimml.schema import TEXT
 
-UNSEEN = "\u2603 slimml: never seen"
 # A column with up to this many cells keeps all of them as specials, which are exact for any kind of test.
 _ALL_SPECIAL = 256
 _CHUNK = 1 << 14
@@ -59,7 +58,10 @@ def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:
     """Cells of every raw column that the graphs read, around the boundaries of all of them."""
     cuts: dict[int, list[np.ndarray]] = {}
     seen: dict[int, Interesting] = {}
+    ends: dict[int, list[float]] = {}
     for graph, known in zip(graphs, found, strict=True):
+        for column, own in guarded_ends(graph).items():
+            ends.setdefault(column, []).extend(own)
         for column in np.unique(known.owner).tolist():
             cuts.setdefault(column, []).append(known.of(column))
         for column, noted in interesting(graph).items():
@@ -68,7 +70,7 @@ def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:
     values, run = {}, {}
     for column, noted in seen.items():
         if is_number(graphs[0], column):
-            values[column], run[column] = _number_cells(cuts.get(column, []), noted)
+            values[column], run[column] = _number_cells(cuts.get(column, []), noted, ends.get(column, []))
         elif graphs[0].schema.columns[column].kind == TEXT:
             values[column], run[column] = document_cells(noted), 0
         else:
@@ -76,10 +78,14 @@ def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:
     return Cells(values, run)
 
 
-def _number_cells(cuts: list[np.ndarray], noted: Interesting) -> tuple[np.ndarray, int]:
+def _number_cells(cuts: list[np.ndarray], noted: Interesting, ends: list[float]) -> tuple[np.ndarray, int]:
     given = [float(v) for v in noted.values if isinstance(v, int | float) and v == v]
     beside = neighbours(np.array(given)) if given else np.zeros(0)
-    around = [neighbours(c) for c in cuts] + [beside, np.array(_EXTREMES), np.array([-0.0])]
+    around = [neighbours(c) for c in [*cuts, np.unique(np.array(ends, dtype=np.float64))]] + [
+        beside,
+        np.array(_EXTREMES),
+        np.array([-0.0]),
+    ]
     special = np.unique(np.array(given))
     order = np.setdiff1d(np.unique(to_order(np.concatenate(around))), to_order(special))
     values = np.concatenate([from_order(order), special, [np.nan]])
@@ -133,7 +139,7 @@ def boundaries(graph: Graph, guess: Boundaries | None = None) -> Boundaries:
 
     Without a guess some 64 evaluations of what stands in front of the cuts are needed; a right guess needs four.
     """
-    opened, _ = ungated(graph)
+    opened = ungated(graph)
     owners = sources(opened)
     ranks = [n for n in opened.nodes() if isinstance(n, Rank)]
     parts = [_cuts_of(i, r, owners[r.inputs[0]]) for i, r in enumerate(ranks)] or [(np.zeros(0, dtype=np.int64),) * 4]
@@ -257,7 +263,7 @@ class RankTable:
 
 def rank_table(graph: Graph, block: Node, cells: Cells) -> RankTable | None:
     """The ranks that raw cells give in a block of a graph; None where a column depends on several raw columns."""
-    opened, _ = ungated(graph)
+    opened = ungated(graph)
     twin = dict(zip(graph.nodes(), opened.nodes(), strict=True))[block]
     owner = sources(opened)[twin]
     if (owner == MIXED).any():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from slimml.ir.csr import Csr
-from slimml.ir.graph import Graph, evaluate
+from slimml.ir.graph import Graph, evaluate, rebuilt, topological
+from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.categories import Lookup, LowerBound, OneHot, Recode
 from slimml.ir.ops.columns import Concat, Constant, Input, Select
@@ -20,14 +21,20 @@ from slimml.ir.ops.text import CountTerms, HashTerms
 from slimml.parity.rows import RawRows
 from slimml.schema import NUMBER, TEXT
 
+UNSEEN = "\u2603 slimml: never seen"
 # A column that depends on no raw column, and one that depends on several.
 NONE, MIXED = -1, -2
 
 
 def sources(graph: Graph) -> dict[Node, np.ndarray]:
     """For every node, the raw column (position in the schema) that each of its columns depends on; int64 (width,)."""
+    return sources_of(graph.nodes())
+
+
+def sources_of(nodes: list[Node]) -> dict[Node, np.ndarray]:
+    """As `sources`, of nodes that stand after their inputs."""
     found: dict[Node, np.ndarray] = {}
-    for node in graph.nodes():
+    for node in nodes:
         found[node] = _source(node, [found[x] for x in node.inputs])
     return found
 
@@ -89,7 +96,7 @@ def interesting(graph: Graph) -> dict[int, Interesting]:
     return found
 
 
-_NOTED = (Lookup, LowerBound, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide, Guard)
+_NOTED = (Lookup, LowerBound, CountTerms, HashTerms, FillMissing, IsMissing, Subtract, Divide)
 
 
 def _note(node: Node, column: int, seen: Interesting) -> None:
@@ -106,35 +113,109 @@ def _note(node: Node, column: int, seen: Interesting) -> None:
         seen.values.append(node.sentinel)
     elif isinstance(node, Subtract):
         seen.centers.append(float(node.value[column]))
-    elif isinstance(node, Guard):
-        seen.values += [v for v in (float(node.low[column]), float(node.high[column])) if np.isfinite(v)]
     elif isinstance(node, Divide):
         seen.scales.append(abs(float(node.value[column])))
 
 
-def ungated(graph: Graph) -> tuple[Graph, dict[Node, Node]]:
-    """The graph without refusals, and the gates of the new graph to those of the old one."""
-    gates: dict[Node, Node] = {}
+def guarded_ends(graph: Graph) -> dict[int, list[float]]:
+    """The ends of the intervals that guards let pass, by the raw column that they guard."""
+    found: dict[int, list[float]] = {}
+    owners = sources(graph)
+    for node in graph.nodes():
+        if isinstance(node, Guard) and node.type.numeric:
+            for c, low, high in zip(owners[node].tolist(), node.low.tolist(), node.high.tolist(), strict=True):
+                found.setdefault(c, []).extend(v for v in (low, high) if np.isfinite(v))
+    return found
+
+
+def ungated(graph: Graph) -> Graph:
+    """The graph without refusals."""
+    rule = _opening(graph)
+    return graph.map(lambda node: rule(node) or node)
+
+
+def _opening(graph: Graph) -> Callable[[Node], Node | None]:
+    """What makes of a gate of the graph one that refuses nothing; None of any other node."""
     # Tables that ranks are looked up in have no entry for what is missing: there it is 0 behind the gate.
     tables = any(isinstance(n, OneHot | Recode) and isinstance(n.inputs[0], Rank) for n in graph.nodes())
 
-    def open_gate(node: Node) -> Node:
+    def opened(node: Node) -> Node | None:
         if isinstance(node, Guard) and tables and node.type.numeric and node.type.layout == "dense":
             fill = tuple(np.where(node.missing, np.nan, 0.0).tolist())
-            opened: Node = FillMissing(inputs=node.inputs, sentinel=np.nan, fill=fill, origin=node.origin)
-        elif isinstance(node, Guard):
+            return FillMissing(inputs=node.inputs, sentinel=np.nan, fill=fill, origin=node.origin)
+        if isinstance(node, Guard):
             width = node.source.width
-            opened = replace(
+            return replace(
                 node, low=np.full(width, -np.inf), high=np.full(width, np.inf), missing=np.ones(width, dtype=bool)
             )
-        elif isinstance(node, Lookup | LowerBound) and any(node.refuse):
-            opened = replace(node, refuse=(False,) * len(node.refuse))
-        else:
-            return node
-        gates[opened] = node
-        return opened
+        if isinstance(node, Lookup | LowerBound) and any(node.refuse):
+            return replace(node, refuse=(False,) * len(node.refuse))
+        return None
 
-    return graph.map(open_gate), gates
+    return opened
+
+
+class Gates:
+    """What refuses the rows of a graph, made ready once: nothing that stands behind the last gate is computed."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._gates: dict[Node, Node] = {}  # opened -> as it was, on opened inputs
+        rule = _opening(graph)
+
+        def open_gate(node: Node) -> Node:
+            opened = rule(node)
+            if opened is not None:
+                self._gates[opened] = node
+            return opened or node
+
+        rebuilt(topological(n for n in graph.nodes() if rule(n) is not None), open_gate)
+        self._owners = sources_of(topological(self._gates))
+        self._asked: dict[int, list[tuple[Node, np.ndarray, Node]]] = {}
+
+    def rows(self, rows: RawRows) -> np.ndarray:
+        """bool (n,): which rows are refused, all gates asked at once."""
+        refused = np.zeros(len(rows), dtype=bool)
+        rows, unread = readable(self.graph, rows)
+        for cells in unread.values():
+            refused |= cells
+        blocks = {n: rows.block(n) for n in topological(self._gates) if isinstance(n, Input)}
+        with np.errstate(all="ignore"):
+            values = evaluate(list(self._gates), blocks)
+        for opened, gate in self._gates.items():
+            value = values[opened.inputs[0]] if isinstance(gate, Guard) else values[opened]
+            refused |= _refused_by(gate, value, np.arange(gate.type.width)).any(axis=1)
+        return refused
+
+    def cells(self, column: int, values: np.ndarray) -> np.ndarray:
+        """bool (n,): which values of a raw column are refused, whatever the others hold."""
+        refused = np.zeros(len(values), dtype=bool)
+        known = self.graph.schema.columns[column]
+        if known.kind == TEXT and known.read:
+            refused = np.fromiter((not isinstance(v, str) for v in values), dtype=bool, count=len(values))
+            values = np.where(refused, "", values)
+        for gate, at, asked in self._of(column):
+            blocks = {n: _block_of(n, column, values) for n in topological([asked]) if isinstance(n, Input)}
+            with np.errstate(all="ignore"):
+                value = evaluate([asked], blocks)[asked]
+            refused |= _refused_by(gate, value, at).any(axis=1)
+        return refused
+
+    def _of(self, column: int) -> list[tuple[Node, np.ndarray, Node]]:
+        """The gates that a raw column alone may make refuse a row: which of their columns, and what is to be asked."""
+        if column not in self._asked:
+            found = []
+            for opened, gate in self._gates.items():
+                at = np.flatnonzero(self._owners[opened.inputs[0]] == column)
+                if len(at):
+                    asked = (
+                        narrowed(opened.inputs[0], at)
+                        if isinstance(gate, Guard)
+                        else Select(inputs=(opened,), index=at)
+                    )
+                    found.append((gate, at, asked))
+            self._asked[column] = found
+        return self._asked[column]
 
 
 def readable(graph: Graph, rows: RawRows) -> tuple[RawRows, dict[int, np.ndarray]]:
@@ -150,49 +231,25 @@ def readable(graph: Graph, rows: RawRows) -> tuple[RawRows, dict[int, np.ndarray
     return RawRows(rows.schema, columns), unread
 
 
-def refused_rows(graph: Graph, rows: RawRows) -> np.ndarray:
-    """bool (n,): which rows the graph refuses, all gates asked at once."""
-    refused = np.zeros(len(rows), dtype=bool)
-    for _, cells in _refusals(graph, rows):
-        refused |= cells.any(axis=1)
-    return refused
-
-
-def refused_cells(graph: Graph, rows: RawRows) -> dict[int, np.ndarray]:
-    """Per raw column, bool (n,): which rows are refused for the value in that column, whatever the others hold."""
-    refused: dict[int, np.ndarray] = {}
-    for owners, cells in _refusals(graph, rows):
-        for i, owner in enumerate(owners.tolist()):
-            if owner >= 0:
-                refused[owner] = refused.get(owner, np.zeros(len(rows), dtype=bool)) | cells[:, i]
-    return refused
-
-
-def _refusals(graph: Graph, rows: RawRows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each gate, the raw columns that its columns depend on, and the cells that it refuses."""
-    opened, gates = ungated(graph)
-    rows, unread = readable(graph, rows)
-    for column, cells in unread.items():
-        yield np.array([column]), cells[:, None]
-    if not gates:
-        return
-    owners = sources(opened)
-    with np.errstate(all="ignore"):
-        values = evaluate(list(gates), rows.blocks(opened))
-    for gate, original in gates.items():
-        yield owners[gate.inputs[0]], _refused_by(original, values[gate.inputs[0]], values[gate])
-
-
-def _refused_by(gate: Node, x: Value, y: Value) -> np.ndarray:
-    """Which cells of its input a gate refuses; bool, the input's shape."""
+def _refused_by(gate: Node, value: Value, at: np.ndarray) -> np.ndarray:
+    """Which cells the columns `at` of a gate refuse: `value` is what these read of a Guard, else what they answer."""
     if isinstance(gate, Lookup | LowerBound):
         unknown = np.array([d.high for d in gate.type.domains])
-        return np.asarray((y == unknown) & np.array(gate.refuse))
+        return np.asarray((value == unknown[at]) & np.array(gate.refuse)[at])
     assert isinstance(gate, Guard)
-    values = x.toarray() if isinstance(x, Csr) else x
+    values = value.toarray() if isinstance(value, Csr) else value
     missing = missing_mask(values, np.nan)
-    inside = (values >= gate.low) & (values <= gate.high) if gate.type.numeric else ~missing
-    return np.asarray(~inside & ~(missing & gate.missing))
+    inside = (values >= gate.low[at]) & (values <= gate.high[at]) if gate.type.numeric else ~missing
+    return np.asarray(~inside & ~(missing & gate.missing[at]))
+
+
+def _block_of(node: Input, column: int, values: np.ndarray) -> np.ndarray:
+    """Values of a raw column in a block of ones, or of unseen categories."""
+    fill = 1.0 if node.type.numeric else UNSEEN
+    block = np.full((len(values), len(node.columns)), fill, dtype=node.type.dtype)
+    if column in node.columns:
+        block[:, node.columns.index(column)] = values
+    return block
 
 
 def is_number(graph: Graph, column: int) -> bool:

@@ -17,7 +17,7 @@ from slimml.ir.graph import Graph
 from slimml.options import PARITY_ROWS
 from slimml.parity.accepted import accepted, fits
 from slimml.parity.cells import Boundaries, Cells, boundaries, forests, rank_table, raw_cells
-from slimml.parity.columns import Interesting, interesting, refused_rows
+from slimml.parity.columns import Gates, Interesting, interesting
 from slimml.parity.documents import NO_DOCUMENTS, ODD, documents
 from slimml.parity.rows import RawRows, concat
 from slimml.parity.splits import splits
@@ -81,8 +81,9 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
     odd = _odd_rows(graph, pools, int((room - len(near)) * _ODD_SHARE), rng)
     plain = _plain_rows(graph, pools, max(0, room - len(near) - len(odd)), rng)
     made = concat([near, odd, plain])
-    refused = refused_rows(graph, made)
-    sampled_refused = np.zeros(0, dtype=bool) if given is None else refused_rows(graph, given)
+    gates = Gates(graph)
+    refused = gates.rows(made)
+    sampled_refused = np.zeros(0, dtype=bool) if given is None else gates.rows(given)
     kept = [] if given is None else [given.take(~sampled_refused)]
     bad = made if given is None else concat([given, made])
     # Refused rows of every kind: spread over all of them.
