@@ -31,6 +31,11 @@ def fields(node: Node) -> dict[str, object]:
     return {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if f.name not in _HIDDEN}
 
 
+def meaning(node: Node) -> str:
+    """The op and all of its own fields, exactly: what two nodes on the same inputs are told apart by."""
+    return f"{type(node).__name__}({_exact(tuple(fields(node).items()))})"
+
+
 def _printed(graph: Graph, show: Callable[[object], str], *, origins: bool) -> str:
     number = {node: i for i, node in enumerate(graph.nodes())}
     lines = [f"columns: {show(tuple(f'{c.name}:{c.kind}' for c in graph.schema.columns))}"]

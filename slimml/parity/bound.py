@@ -50,7 +50,7 @@ _CELLS = 1 << 22
 
 RULES: dict[str, Rule] = {}
 # What takes positions in a table, and so a mask where one may be another.
-_CODES = ("Lookup", "OneHot", "Recode", "Select")
+_CODES = ("Lookup", "OneHot", "Recode", "Select", "LinearTable")
 
 
 def bounds(graph: Graph, values: Mapping[Node, Value]) -> Bounds:
@@ -259,6 +259,28 @@ def _linear(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     # Terms that can add up to more than there is may overflow in one order and not in another.
     own = np.where(reach > np.finfo(value.dtype).max, np.inf, unit * reach + tiny * weights.shape[1])
     return own if incoming[0] is None else own + _product(incoming[0], weights)
+
+
+@_rule("LinearTable")
+def _linear_table(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    weights, table, own = np.abs(node.weights), np.abs(node.table), np.abs(node.bias)
+    if node.numbers:
+        x = inputs[0]
+        own = own + node.products(_like(x, np.abs(_data(x))), weights, np.abs(node.missing))
+    if node.codes:
+        own = own + node.rows(inputs[-1], table)
+    unit, tiny = _unit(value)
+    terms = weights.shape[1] + len(node.offsets)
+    own = np.where(own > np.finfo(value.dtype).max, np.inf, unit * own + tiny * terms)
+    own = np.broadcast_to(own, value.shape)
+    if node.numbers and incoming[0] is not None:
+        moved = incoming[0] if isinstance(incoming[0], Csr) else node.present(incoming[0])
+        own = own + _product(moved, weights)
+    if node.codes and incoming[-1] is not None:
+        # A vote that lies inside of its bound may name another row.
+        pairs = zip(node.offsets[:-1].tolist(), node.offsets[1:].tolist(), strict=True)
+        own = own + incoming[-1].astype(np.float64) @ np.stack([np.ptp(node.table[a:b], axis=0) for a, b in pairs])
+    return own
 
 
 @_rule("SquaredDistances")

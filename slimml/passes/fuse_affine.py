@@ -14,17 +14,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from slimml.ir.graph import Graph, topological
+from slimml.ir.graph import Graph
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.models import Linear
-from slimml.ir.ops.numeric import Add, Affine, Divide, FillMissing, IsMissing, Multiply, Subtract
-from slimml.ir.ops.ranks import Rank
+from slimml.ir.ops.numeric import Add, Affine, Divide, Multiply, Subtract
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass, Skip
+from slimml.passes.comparing import compared
 
 _STEPS = (Add, Subtract, Multiply, Divide, Affine)
-_COMPARES = (Rank, IsMissing, FillMissing)
 
 # x * scale and shift cancel where a column lies far from zero in units of its scale: the error then grows by about
 # |shift|. Up to here it stays inside of what is allowed for the sum behind it.
@@ -72,10 +71,10 @@ def _read_by_linear_alone(graph: Graph) -> set[Node]:
     answered = {n for o in graph.outputs for n in o.nodes}
     good = {n: n not in answered for n in nodes}
     # A sum that a later model compares with its cuts (stacking) must keep its last bit too.
-    compared = set(topological(n for n in nodes if isinstance(n, _COMPARES)))
+    kept = compared(graph)
     for node in reversed(nodes):
         if isinstance(node, Linear):
-            fine = node not in compared
+            fine = node not in kept
         else:
             fine = isinstance(node, (Concat, Select, *_STEPS)) and good[node]
         for x in node.inputs:

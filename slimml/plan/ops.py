@@ -77,6 +77,7 @@ SPECS: dict[str, dict[str, str]] = {
     "UnitRows": {"norm": STR, "least": FLOAT},
     # models
     "Linear": {"weights": FLOATS, "bias": FLOATS},
+    "LinearTable": {"weights": F64, "bias": F64, "gaps": I64, "missing": F64, "table": F64, "offsets": I64},
     "ScaledSquares": {"centers": F64, "scales": F64},
     "LinearSum": {"weights": F32, "bias": F32},
     "Forest": {"trees": TREES},

@@ -25,7 +25,7 @@ from slimml.ir.ops.products import COLUMN, ONE, Products
 from slimml.ir.ops.text import UnitRows
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
-SUMS = (models.Linear, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
+SUMS = (models.Linear, models.LinearTable, kernels.SquaredDistances, kernels.ExpandedDistances, kernels.PairSums)
 ROUNDING_OPS = (
     *(
         heads.Sigmoid,
@@ -198,6 +198,31 @@ def number_codes(scope: Scope, column: str, table: tuple[object, ...]) -> str:
 def _linear(scope: Scope, node: models.Linear) -> str:
     product = scope.op("MatMul", scope.x(node), scope.const(np.ascontiguousarray(node.weights.T)))
     return scope.op("Add", product, scope.const(node.bias))
+
+
+def _linear_table(scope: Scope, node: models.LinearTable) -> str:
+    total = scope.const(node.bias)
+    if node.numbers:
+        x = scope.tensors[node.numbers]
+        if len(node.gaps):
+            missing = np.zeros(node.weights.shape[::-1])
+            missing[node.gaps] = node.missing.T
+            own = np.isin(np.arange(len(missing)), node.gaps)
+            absent = scope.op("And", scope.op("IsNaN", x), scope.const(own))
+            x = scope.op("Where", absent, scope.const(0.0), x)
+            absent = scope.op("Cast", absent, to=ELEMENT["float64"])
+            total = scope.op("Add", scope.op("MatMul", absent, scope.const(missing)), total)
+        product = scope.op("MatMul", x, scope.const(np.ascontiguousarray(node.weights.T)))
+        total = scope.op("Add", product, total)
+    if node.codes:
+        codes = scope.tensors[node.codes]
+        at = scope.op("Add", codes, scope.const(node.offsets[:-1], "int32"))
+        if any(d.missing for d in node.codes.type.domains):
+            absent = scope.op("Less", codes, scope.const(0, "int32"))
+            at = scope.op("Where", absent, scope.const(node.offsets[1:] - 1, "int32"), at)
+        rows = scope.op("Gather", scope.const(node.table), at)
+        total = scope.op("Add", scope.op("ReduceSum", rows, scope.const([1], "int64"), keepdims=0), total)
+    return total
 
 
 def _squared_distances(scope: Scope, node: kernels.SquaredDistances) -> str:
@@ -400,6 +425,7 @@ RULES: Mapping[type[Node], Rule] = {
     Recode: _recode,
     OneHot: _one_hot,
     models.Linear: _linear,
+    models.LinearTable: _linear_table,
     models.Forest: _forest,
     kernels.SquaredDistances: _squared_distances,
     kernels.ExpandedDistances: _expanded_distances,

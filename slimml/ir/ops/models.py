@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from slimml.ir.ops.ranks import require_offsets
 from slimml.ir.types import DType, ValueType
 
 _RESULT = Domain(missing=True)
-# Terms (rows x trees) that LinearForest computes at once.
+# Terms (rows x trees, rows x codes) that LinearForest and LinearTable hold at once.
 _TERMS = 1 << 20
 
 
@@ -42,9 +43,109 @@ class Linear(Node):
             total = x.matmul(self.weights.T)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
-                # One row of weights goes to BLAS as a vector, as the original hands it over.
-                total = (x @ self.weights[0])[:, None] if len(self.bias) == 1 else x @ self.weights.T
+                total = _product(x, self.weights)
         return np.asarray(total + self.bias)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LinearTable(Node):
+    """y = bias + x @ weights.T + a row of the table for each column of codes.
+
+    Inputs: float64 numbers x, int32 codes, or both in this order. Where x is missing in column gaps[i], missing[:, i]
+    is added in the place of its product. Code c of column j adds table[offsets[j] + c]; a missing one (-1) adds the
+    last row that the column has.
+
+    `weights`  float64 (k, columns of x), `bias` float64 (k,)
+    `gaps`     int64 (g,), rising; none where x is csr. `missing` float64 (k, g)
+    `table`    float64 (rows, k); `offsets` int64, one entry per column of codes, and an end
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    gaps: np.ndarray
+    missing: np.ndarray
+    table: np.ndarray
+    offsets: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, len(self.inputs), layouts=("dense", "csr"))
+        dtypes = tuple(x.type.dtype for x in self.inputs)
+        require(dtypes in (("float64",), ("int32",), ("float64", "int32")), "LinearTable reads float64, then codes")
+        x, codes = self.numbers, self.codes
+        floats = (self.weights, self.bias, self.missing, self.table)
+        require(all(a.dtype == np.float64 for a in floats), "LinearTable is in float64")
+        k = self.bias.shape
+        require(len(k) == 1 and k[0], "LinearTable.bias is a vector")
+        require(self.weights.shape == (*k, x.type.width if x else 0), "LinearTable needs a weight per column")
+        require(self.gaps.ndim == 1 and self.gaps.dtype == np.int64, "LinearTable.gaps is an int64 vector")
+        width = self.weights.shape[1] if x and x.type.layout == "dense" else 0
+        inside = (self.gaps >= 0) & (self.gaps < width)
+        require(inside.all() and (np.diff(self.gaps) > 0).all(), "LinearTable.gaps point outside, or do not rise")
+        require(self.missing.shape == k + self.gaps.shape, "LinearTable.missing needs an entry per gap")
+        # A product with 0 says whether a value is missing.
+        require(np.isfinite(self.missing).all(), "LinearTable.missing is not finite")
+        require(self.table.shape == (len(self.table), k[0]), "LinearTable.table needs an entry per output")
+        require_offsets(self.offsets, codes.type.width if codes else 0, len(self.table))
+        if codes:
+            require(codes.type.layout == "dense", "LinearTable takes dense codes")
+            rooms = zip(codes.type.domains, np.diff(self.offsets).tolist(), strict=True)
+            fits = all(d.integer and d.low >= 0 and d.high + d.missing < n for d, n in rooms)
+            require(fits, "LinearTable has fewer rows than its input has codes")
+
+    @property
+    def numbers(self) -> Node | None:
+        """The input of numbers."""
+        return self.inputs[0] if self.inputs[0].type.dtype == "float64" else None
+
+    @property
+    def codes(self) -> Node | None:
+        """The input of codes."""
+        return self.inputs[-1] if self.inputs[-1].type.dtype == "int32" else None
+
+    def infer(self) -> ValueType:
+        return ValueType("float64", (_RESULT,) * len(self.bias))
+
+    def evaluate(self, *values: Value) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = self.products(values[0], self.weights, self.missing) if self.numbers else 0.0
+            if self.codes:
+                total = total + self.rows(values[-1], self.table)
+            return np.asarray(total + self.bias)
+
+    def products(self, x: Value, weights: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """What the numbers add, with those weights; (n, k)."""
+        if isinstance(x, Csr):
+            return x.matmul(weights.T)
+        absent = np.isnan(x[:, self.gaps])
+        if not absent.any():
+            return _product(x, weights)
+        return _product(self.present(x), weights) + absent @ missing.T
+
+    def present(self, x: np.ndarray) -> np.ndarray:
+        """The numbers, with 0 in the gaps."""
+        out = x.copy()
+        own = out[:, self.gaps]
+        own[np.isnan(own)] = 0.0
+        out[:, self.gaps] = own
+        return out
+
+    def rows(self, codes: Any, table: np.ndarray) -> np.ndarray:
+        """What the codes add, with that table; (n, k)."""
+        at = self.places(codes)
+        step = max(1, _TERMS // max(1, at.shape[1] * table.shape[1]))
+        parts = [table[at[i : i + step]].sum(axis=1) for i in range(0, len(at), step)]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((0, table.shape[1])), *parts])
+
+    def places(self, codes: np.ndarray) -> np.ndarray:
+        """The row of the table that each code names."""
+        at = codes + self.offsets[:-1]
+        absent = codes < 0
+        return np.where(absent, self.offsets[1:] - 1, at) if absent.any() else at
+
+
+def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    # One row of weights goes to BLAS as a vector, as the original hands it over.
+    return (x @ weights[0])[:, None] if len(weights) == 1 else x @ weights.T
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

@@ -49,9 +49,9 @@ class Root:
     passed: int
 
 
-def trace(node: Node, column: int, why: Counter[str]) -> Root:
-    """The root of a column of a block of ranks. `why` counts what is in the way, by reason."""
-    cells = identity(int(node.type.domains[column].high))
+def trace(node: Node, column: int, why: Counter[str], cells: Cells | None = None) -> Root:
+    """The root of a column of ranks, or of one that has `cells`. `why` counts what is in the way, by reason."""
+    cells = cells or identity(int(node.type.domains[column].high))
     passed = 0
     while True:
         if isinstance(node, Select):
