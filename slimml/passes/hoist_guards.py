@@ -129,8 +129,10 @@ def _through_fill(guard: Guard, inner: FillMissing) -> Node:
 
 def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
     x = inner.inputs[0]
-    if x.type.layout != "dense" or x.type.dtype not in _FLOAT_DTYPES or inner.type.dtype not in _FLOAT_DTYPES:
-        return Skip("a guard stays behind arithmetic on csr, or on values that are no floats")
+    if x.type.dtype not in _FLOAT_DTYPES or inner.type.dtype not in _FLOAT_DTYPES:
+        return Skip("a guard stays behind arithmetic on values that are no floats")
+    if x.type.layout == "csr" and not _takes_zero(guard):
+        return Skip("a guard that refuses zero lets the zeros pass that csr leaves out")
     if isinstance(inner, Multiply | Divide) and not (np.isfinite(inner.value) & (inner.value != 0)).all():
         return Skip("a scale is zero or not finite")
     if isinstance(inner, Add | Subtract) and not np.isfinite(inner.value).all():

@@ -119,7 +119,7 @@ class LinearTable(Node):
         absent = np.isnan(x[:, self.gaps])
         if not absent.any():
             return _product(x, weights)
-        return _product(self.present(x), weights) + absent @ missing.T
+        return np.asarray(_product(self.present(x), weights) + absent @ missing.T)
 
     def present(self, x: np.ndarray) -> np.ndarray:
         """The numbers, with 0 in the gaps."""
@@ -145,7 +145,7 @@ class LinearTable(Node):
 
 def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     # One row of weights goes to BLAS as a vector, as the original hands it over.
-    return (x @ weights[0])[:, None] if len(weights) == 1 else x @ weights.T
+    return np.asarray((x @ weights[0])[:, None] if len(weights) == 1 else x @ weights.T)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

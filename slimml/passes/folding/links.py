@@ -60,7 +60,7 @@ _NEARLY: dict[str, tuple[float, ...]] = {
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Given(Node):
+class Given(Node):
     """Stands for one column of what an op reads."""
 
     given: ValueType
@@ -84,8 +84,8 @@ def alone(node: Node, column: int) -> Node:
     given = node.source
     one = ValueType(given.dtype, (given.domains[column],), given.layout)
     if isinstance(node, Lookup):
-        return Lookup(inputs=(_Given(given=one),), tables=(node.tables[column],), refuse=(False,), origin=node.origin)
-    return sliced(node, np.array([column]), _Given(given=one))
+        return Lookup(inputs=(Given(given=one),), tables=(node.tables[column],), refuse=(False,), origin=node.origin)
+    return sliced(node, np.array([column]), Given(given=one))
 
 
 def _runner(node: Node, column: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -212,7 +212,7 @@ def spline(node: Splines, column: int) -> Link:
     if node.outside not in (CONSTANT, LINEAR):
         raise UnfoldableError(f"splines that are {node.outside} outside of their knots turn there")
     given = ValueType(node.source.dtype, (node.source.domains[c],))
-    one = replace(node, inputs=(_Given(given=given),), knots=node.knots[c : c + 1], edges=node.edges[c : c + 1])
+    one = replace(node, inputs=(Given(given=given),), knots=node.knots[c : c + 1], edges=node.edges[c : c + 1])
 
     def run(x: np.ndarray) -> np.ndarray:
         return np.asarray(one.evaluate(x[:, None])[:, own])
