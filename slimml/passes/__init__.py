@@ -7,6 +7,7 @@ from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
 from slimml.passes.fold_columns_into_linear import PASS as FOLD_COLUMNS_INTO_LINEAR
 from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
+from slimml.passes.fold_linear_into_linear import PASS as FOLD_LINEAR_INTO_LINEAR
 from slimml.passes.fuse_affine import PASS as FUSE_AFFINE
 from slimml.passes.hoist_guards import PASS as HOIST_GUARDS
 
@@ -20,6 +21,8 @@ PASSES: tuple[Pass, ...] = (
     # Makes of each scaler the one op that the next pass looks for.
     FUSE_AFFINE,
     FOLD_AFFINE_INTO_LINEAR,
+    # Behind it: what is between two models is in one of them by now.
+    FOLD_LINEAR_INTO_LINEAR,
     # Last: it takes columns as the passes before have left them.
     FOLD_COLUMNS_INTO_LINEAR,
 )

@@ -51,7 +51,7 @@ PASS = Pass("fold-affine-into-linear", Exactness.ROUNDING, run)
 
 def rule(node: Linear) -> Linear | Skip | None:
     """The model without the affine maps right in front of it."""
-    parts = _parts(node.inputs[0])
+    parts = parts_of(node.inputs[0])
     maps = [_map(p) for p in parts]
     if not any(maps):
         return _normed(parts)
@@ -73,7 +73,7 @@ def rule(node: Linear) -> Linear | Skip | None:
     if _underflows(node.weights, weights):
         return Skip("a folded weight is too small a number to keep all of its digits")
     bare = [part if own is None else own.source for part, own in zip(parts, maps, strict=True)]
-    return replace(node, inputs=(_joined(node.inputs[0], bare),), weights=weights, bias=bias)
+    return replace(node, inputs=(joined(node.inputs[0], bare),), weights=weights, bias=bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +96,11 @@ def _map(part: Node) -> _Map | None:
     return None
 
 
-def _parts(block: Node) -> list[Node]:
+def parts_of(block: Node) -> list[Node]:
     """The blocks that a block of float64 is made of side by side."""
     if not isinstance(block, Concat):
         return [block]
-    return [p for x in block.inputs for p in (_parts(x) if _within(x, block) else [x])]
+    return [p for x in block.inputs for p in (parts_of(x) if _within(x, block) else [x])]
 
 
 def _within(x: Node, block: Concat) -> bool:
@@ -109,7 +109,8 @@ def _within(x: Node, block: Concat) -> bool:
     return isinstance(x, Concat) and same
 
 
-def _joined(block: Node, parts: list[Node]) -> Node:
+def joined(block: Node, parts: list[Node]) -> Node:
+    """The block made of other parts."""
     return replace(block, inputs=tuple(parts)) if isinstance(block, Concat) else parts[0]
 
 

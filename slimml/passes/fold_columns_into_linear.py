@@ -319,7 +319,7 @@ def _beside(nodes: list[Node], origin: str, layout: str = "dense") -> Node:
 
 def _unread(node: Node, weights: np.ndarray) -> np.ndarray:
     """Columns of terms that no weight reads, and that need not be counted."""
-    nothing = ~weights.any(axis=1)
+    nothing = np.asarray(~weights.any(axis=1))
     if not all(np.isfinite([d.low, d.high]).all() and not d.missing for d in distinct(node.type.domains)):
         return np.zeros(len(nothing), dtype=bool)
     while isinstance(node, Cast | Multiply) or (isinstance(node, Guard) and not refusing(node).any()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from slimml.ir.domain import Domain
 from slimml.ir.forest import Trees
 from slimml.ir.node import Node, Value, require, require_inputs
 from slimml.ir.ops.ranks import require_offsets
-from slimml.ir.types import DType, ValueType
+from slimml.ir.types import DType, ValueType, distinct
 
 _RESULT = Domain(missing=True)
+# What rounding may add to a sum of millions of terms, in float32 too, and to spare.
+_SLACK = 2.0
 # Terms (rows x trees, rows x codes) that LinearForest and LinearTable hold at once.
 _TERMS = 1 << 20
 
@@ -36,7 +39,21 @@ class Linear(Node):
         require(self.bias.shape == self.weights.shape[:1] and self.bias.dtype == dtype, f"Linear.bias is {dtype}")
 
     def infer(self) -> ValueType:
-        return ValueType(self.source.dtype, (_RESULT,) * len(self.bias))
+        reach = self._reach()
+        fits = reach < np.finfo(self.source.dtype).max
+        pairs = zip(reach.tolist(), fits.tolist(), strict=True)
+        domains = tuple(Domain(low=-r, high=r, missing=False) if ok else _RESULT for r, ok in pairs)
+        return ValueType(self.source.dtype, domains)
+
+    def _reach(self) -> np.ndarray:
+        """What no sum exceeds, however it is rounded; infinite where nothing is known of a column."""
+        known = distinct(self.source.domains)
+        if any(d.missing or not math.isfinite(max(-d.low, d.high)) for d in known):
+            return np.full(len(self.bias), np.inf)
+        size = {id(d): max(abs(d.low), abs(d.high)) for d in known}
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.abs(self.weights.astype(np.float64)) @ [size[id(d)] for d in self.source.domains]
+            return np.asarray(np.nan_to_num((total + np.abs(self.bias)) * _SLACK, nan=np.inf, posinf=np.inf))
 
     def evaluate(self, x: Value) -> np.ndarray:
         if isinstance(x, Csr):
