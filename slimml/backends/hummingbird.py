@@ -10,7 +10,7 @@ from slimml._optional import missing
 from slimml.backends.base import Cost, Payload, Refusal
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
-from slimml.ir.ops.models import Forest, Linear
+from slimml.ir.ops.models import Forest, Linear, LinearTable
 from slimml.options import PARITY_ROWS, ShrinkOptions
 
 # Importing torch 2.13 and hummingbird 0.4.12 takes 5 s and 400 MB.
@@ -33,7 +33,7 @@ class HummingbirdBackend:
 
     def refuses(self, graph: Graph) -> list[Refusal]:
         """Graphs without a model that it runs."""
-        models = [n for n in graph.nodes() if isinstance(n, Forest | Linear)]
+        models = [n for n in graph.nodes() if isinstance(n, Forest | Linear | LinearTable)]
         if any(runs(n) for n in models):
             return []
         if models:
@@ -54,4 +54,5 @@ class HummingbirdBackend:
 
 def runs(node: Node) -> bool:
     """Whether the engine runs this node as a tensor program."""
-    return isinstance(node, Forest) or (isinstance(node, Linear) and node.source.layout == "dense")
+    linear = isinstance(node, Linear | LinearTable) and all(x.type.layout == "dense" for x in node.inputs)
+    return isinstance(node, Forest) or linear

@@ -89,7 +89,7 @@ def _folded(linear: Linear, why: Counter[str], *, alone: bool) -> Node | None:
         return None
     if isinstance(made, LinearTable):
         return made
-    return made if made is not None and _size(made) < _size(linear) else None
+    return made if made is not None and (head.dropped or _size(made) < _size(linear)) else None
 
 
 def _size(node: Node) -> tuple[int, int]:
@@ -140,6 +140,7 @@ class _Head:
             block = self.numbers.setdefault(node, _Block.empty(node.type.width, len(self.bias)))
             block.add(part, linear.weights)
         self.few = found
+        self.dropped = False
 
     @classmethod
     def of(cls, linear: Linear, why: Counter[str], *, alone: bool) -> _Head:
@@ -227,7 +228,9 @@ class _Head:
         k = len(self.bias)
         nodes, weights, filled, missing = [], [np.zeros((k, 0))], [np.zeros(0, bool)], [np.zeros((k, 0))]
         for node, block in self.numbers.items():
-            read = block.read & ~_unread(node, block.weights)
+            unread = block.read & _unread(node, block.weights)
+            read = block.read & ~unread
+            self.dropped |= bool(unread.any())
             if not read.any():
                 continue
             at = np.flatnonzero(read)

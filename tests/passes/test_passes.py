@@ -34,6 +34,7 @@ from slimml.passes.base import Outcome, Pass
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
 from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
+from slimml.passes.fold_linear_into_linear import PASS as FOLD_LINEAR_INTO_LINEAR
 from slimml.passes.fuse_affine import PASS as FUSE_AFFINE
 from slimml.passes.runner import run_passes
 from slimml.schema import CATEGORY, NUMBER, Column, Schema
@@ -51,10 +52,16 @@ def _guarded(node: Node, missing: bool, bound: float = MAX) -> Node:
 
 
 def example(model: str) -> Graph:
-    """Two numbers, imputed and scaled, and two one-hot encoded categories, in front of a linear model or a forest."""
+    """Two numbers, imputed and scaled, and two one-hot encoded categories, in front of a linear model or a forest.
+
+    projected: a linear model reads what another one makes of them.
+    """
     x, words = Input(kind=NUMBER, columns=(0, 1)), Input(kind=CATEGORY, columns=(2, 3))
     node: Node = FillMissing(
-        inputs=(_guarded(x, True),), sentinel=float("nan"), fill=(38.0, 40.5), origin="model.impute"
+        inputs=(_guarded(x, True, 1e150 if model == "projected" else MAX),),
+        sentinel=float("nan"),
+        fill=(38.0, 40.5),
+        origin="model.impute",
     )
     node = Subtract(inputs=(_guarded(node, True),), value=np.array([40.0, 1.5]), origin="model.scale")
     node = Divide(inputs=(node,), value=np.array([-12.5, 0.25]), origin="model.scale")
@@ -63,9 +70,12 @@ def example(model: str) -> Graph:
     targets, offsets = np.array([0, 1, 2, -1, 0, 1, -1], np.int32), np.array([0, 4, 7])
     hot = OneHot(inputs=(codes,), targets=targets, offsets=offsets, sizes=np.array([3, 2]), origin="model.encode")
     whole = Concat(inputs=(node, hot), origin="model.join")
-    if model == "linear":
+    if model == "projected":
+        whole = Linear(inputs=(whole,), weights=np.eye(2, 7) + 0.25, bias=np.array([0.5, -1.0]), origin="model.project")
+        answer: Node = Linear(inputs=(whole,), weights=np.array([[2.0, -0.5]]), bias=np.array([0.125]))
+    elif model == "linear":
         weights = np.array([[1.0, -2.0, 0.5, 0.25, -0.5, 3.0, 4.0]])
-        answer: Node = Linear(inputs=(_guarded(whole, False),), weights=weights, bias=np.array([0.125]))
+        answer = Linear(inputs=(_guarded(whole, False),), weights=weights, bias=np.array([0.125]))
     else:
         narrow = _guarded(Cast(inputs=(whole,), dtype="float32"), False, F32)
         cuts, starts = np.array([0.5, 0.5], np.float32), np.array([0, 1, 1, 1, 2, 2, 2, 2])
@@ -92,7 +102,8 @@ def _two_splits() -> Trees:
 
 def golden_pair(each: Pass) -> tuple[Graph, Graph]:
     """The example in front of a pass (the passes before it have run), and after it."""
-    graph = example("forest" if each in (FOLD_COLUMNS_INTO_RANKS, DROP_DEAD_COLUMNS) else "linear")
+    of_forests = each in (FOLD_COLUMNS_INTO_RANKS, DROP_DEAD_COLUMNS)
+    graph = example("forest" if of_forests else "projected" if each is FOLD_LINEAR_INTO_LINEAR else "linear")
     for earlier in PASSES[: PASSES.index(each)]:
         graph = earlier.run(graph).graph
     return graph, each.run(graph).graph

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from slimml.ir.node import Node
-    from slimml.ir.ops.models import Forest, Linear
+    from slimml.ir.ops.models import Forest, Linear, LinearTable
 
 # Rows x (trees + columns) that a program takes at once: what a CPU's cache holds, what fills a GPU.
 _AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}
@@ -39,12 +39,14 @@ class TorchEngine(PortableEngine):
 
     def kernel(self, node: Node) -> Callable[..., Any]:
         """A tensor program for a forest or a dense linear model, the reference for any other op."""
-        from slimml.ir.ops.models import Forest, Linear
+        from slimml.ir.ops.models import Forest, Linear, LinearTable
 
         if isinstance(node, Forest):
             return ForestProgram(node, self.device, self.threads or 1)
         if isinstance(node, Linear) and node.source.layout == "dense":
             return LinearProgram(node, self.device, self.threads or 1)
+        if isinstance(node, LinearTable) and all(x.type.layout == "dense" for x in node.inputs):
+            return TableProgram(node, self.device, self.threads or 1)
         return super().kernel(node)
 
 
@@ -94,6 +96,39 @@ class LinearProgram:
             block = torch.from_numpy(np.ascontiguousarray(x)).to(self._device)
             answer: np.ndarray = torch.addmm(self._bias, block, self._weights).cpu().numpy()
         return answer
+
+
+class TableProgram:
+    """What LinearTable.evaluate does: a product, and rows of a table that are gathered and added up."""
+
+    def __init__(self, node: LinearTable, device: str, threads: int) -> None:
+        from slimml.runtime.engines.tensor_trees import tensor
+
+        self._node, self._device, self._threads = node, device, threads
+        self._weights, self._bias = tensor(node.weights.T, device), tensor(node.bias, device)
+        self._missing, self._table = tensor(node.missing.T, device), tensor(node.table, device)
+
+    def __call__(self, *values: np.ndarray) -> np.ndarray:
+        """float64 (n, width), int32 (n, codes), or both, to float64 (n, k)."""
+        import numpy as np
+        import torch
+
+        node, total = self._node, self._bias
+        with threads_of(self._threads), torch.inference_mode():
+            if node.numbers:
+                absent = np.isnan(values[0][:, node.gaps]).astype(np.float64)
+                total = torch.addmm(total, self._on_device(node.present(values[0])), self._weights)
+                total = torch.addmm(total, self._on_device(absent), self._missing) if absent.any() else total
+            if node.codes:
+                total = total + self._table[self._on_device(node.places(values[-1]))].sum(dim=1)
+            answer: np.ndarray = total.cpu().numpy()
+        return answer
+
+    def _on_device(self, block: np.ndarray) -> Any:
+        import numpy as np
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(block)).to(self._device)
 
 
 def device() -> str:
