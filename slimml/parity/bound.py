@@ -351,7 +351,8 @@ def _pair_votes(node: Any, inputs: list[Any], incoming: list[Bound], value: Any)
     own = np.zeros(value.shape)
     for pair, ends in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         # A pair inside of its bound may be won by either: a whole vote. s / (3 (|s| + 1)) moves by a third at most.
-        unsure = (bound[:, pair] > 0) & ~(np.abs(x[:, pair]) > bound[:, pair])
+        # What overflows has a bound that is NaN.
+        unsure = ~(bound[:, pair] <= 0) & ~(np.abs(x[:, pair]) > bound[:, pair])
         moved = (bound[:, pair] + UNIT * np.abs(x[:, pair])) / 3 if node.confident else 0.0
         for c in ends:
             own[:, c] += unsure + moved

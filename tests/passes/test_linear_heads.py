@@ -193,7 +193,7 @@ def test_vocabulary_that_no_weight_reads_goes_where_no_norm_does():
         model = make_pipeline(TfidfVectorizer(norm=norm), head).fit(TEXTS, LABELS)
         assert 0 < (model[-1].coef_ != 0).sum() < model[-1].coef_.size
         (terms,) = (n for n in _final(model).nodes() if isinstance(n, CountTerms))
-        assert (len(terms.terms) == (model[-1].coef_ != 0).sum()) is fewer
+        assert (len(terms.terms) == (model[-1].coef_ != 0).sum()) == fewer
 
 
 def test_projection_of_texts_in_front_of_a_linear_model_is_multiplied_out():
