@@ -17,7 +17,7 @@ from slimml.frontends.lowerer import lower
 from slimml.ingest.live import read_live
 from slimml.ir.graph import Graph, evaluate
 from slimml.ir.ops.delegates import OnnxCall
-from slimml.ir.ops.models import Forest, Linear
+from slimml.ir.ops.models import Forest, Linear, LinearTable
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.bound import bounds
 from slimml.parity.compare import Bounds
@@ -111,13 +111,13 @@ def test_a_backend_agrees_or_says_why_not(model, backend, passes):
     refusals = _BY_NAME[backend].refuses(graph)
     if refusals:
         assert all(r.reason for r in refusals)
-        has_model = any(isinstance(n, Forest | Linear) for n in graph.nodes())
+        has_model = any(isinstance(n, Forest | Linear | LinearTable) for n in graph.nodes())
         assert backend != "onnx" or not has_model, refusals
         assert backend != "hummingbird" or not any(hummingbird.runs(n) for n in graph.nodes())
         return
     engine = compiled(_BY_NAME[backend], graph)
     delegated = any(isinstance(n, OnnxCall) for n in engine.graph.nodes())
-    rounds = {"onnx": rules.SUMS, "hummingbird": (Linear,)}.get(backend, ())
+    rounds = {"onnx": rules.SUMS, "hummingbird": (Linear, LinearTable)}.get(backend, ())
     bitwise = not any(isinstance(n, rounds) for n in graph.nodes())
     assert delegated == (backend == "onnx")
     for count in (1, len(next(iter(blocks.values())))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from slimml.ir.ops.heads import (
     WeightedMedian,
 )
 from slimml.ir.ops.kernels import ExpandedDistances, SquaredDistances
-from slimml.ir.ops.models import Linear, LinearForest
+from slimml.ir.ops.models import Linear, LinearForest, LinearTable
 from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
 from slimml.ir.ops.ranks import Rank
 from slimml.schema import PANDAS_NA
@@ -390,6 +391,71 @@ def test_linear_is_a_sum_of_products(x, weights):
         for r in x
     ]
     assert (np.abs(got - np.array(exact)) <= room).all()
+
+
+def _linear_table(**changes) -> LinearTable:
+    """Two numbers of which the second may be missing, a code of two, and a rank of one cut that may be missing."""
+    x = numbers(2)
+    code = Lookup(inputs=(objects(1),), tables=(("a", "b"),), refuse=(False,))
+    cut = Rank(
+        inputs=(Select(inputs=(x,), index=np.array([0])),),
+        cuts=np.array([0.5]), offsets=np.array([0, 1]), table=np.zeros(0, np.int32),
+    )  # fmt: skip
+    given: dict[str, Any] = {
+        "weights": np.array([[2.0, 3.0], [0.0, -1.0]]),
+        "bias": np.array([0.25, 0.5]),
+        "gaps": np.array([1]),
+        "missing": np.array([[10.0], [20.0]]),
+        "table": np.arange(12.0).reshape(6, 2),
+        "offsets": np.array([0, 3, 6]),
+    }
+    return LinearTable(inputs=(x, Concat(inputs=(code, cut))), **given | changes)
+
+
+def test_linear_table_adds_products_what_is_missing_and_rows():
+    node = _linear_table()
+    x = np.array([[1.0, 2.0], [1.0, NAN], [NAN, 1.0]])
+    # The last row of a column is that of a missing code.
+    got = node.evaluate(x, np.array([[0, 0], [2, 1], [1, -1]], np.int32))
+    assert got[:2].tolist() == [
+        [2 + 6 + 0.25 + 0 + 6, 0 - 2 + 0.5 + 1 + 7],
+        [2 + 10 + 0.25 + 4 + 8, 0 + 20 + 0.5 + 5 + 9],
+    ]
+    assert np.isnan(got[2]).all()
+    assert node.rows(np.array([[1, -1]], np.int32), node.table).tolist() == [[2 + 10, 3 + 11]]
+    assert node.evaluate(np.zeros((0, 2)), np.zeros((0, 2), np.int32)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": np.zeros((2, 3))},
+        {"weights": np.zeros((1, 2))},
+        {"weights": np.zeros((2, 2), np.float32)},
+        {"bias": np.zeros((2, 1))},
+        {"bias": np.zeros(0), "weights": np.zeros((0, 2)), "missing": np.zeros((0, 1)), "table": np.zeros((6, 0))},
+        {"gaps": np.array([2])},
+        {"gaps": np.array([-1])},
+        {"gaps": np.array([1, 1]), "missing": np.zeros((2, 2))},
+        {"gaps": np.array([1], np.int32)},
+        {"missing": np.array([[NAN], [0.0]])},
+        {"missing": np.array([[INF], [0.0]])},
+        {"missing": np.zeros((2, 2))},
+        {"table": np.zeros((5, 2))},
+        {"table": np.zeros(6)},
+        {"offsets": np.array([0, 2, 6])},
+        {"offsets": np.array([0, 4, 6])},
+        {"offsets": np.array([0, 3, 2, 6])},
+        {"offsets": np.array([1, 3, 6])},
+        {"inputs": ()},
+        {"inputs": (numbers(2), numbers(2))},
+        {"inputs": (numbers(2),)},
+        {"inputs": (numbers(2), Cast(inputs=(numbers(2),), dtype="int32"))},
+    ],
+)
+def test_linear_table_that_contradicts_itself_is_refused(changes):
+    with pytest.raises(MalformedGraphError):
+        replace(_linear_table(), **changes)
 
 
 def test_serial_exponentials_are_those_of_the_c_library_added_in_order():

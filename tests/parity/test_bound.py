@@ -19,8 +19,9 @@ from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Concat, Input, Select
 from slimml.ir.ops.heads import ArgMax, Complement, Exp, IsPositive, Log, NormalizeRows, Sigmoid, Softmax
-from slimml.ir.ops.models import Linear
+from slimml.ir.ops.models import Linear, LinearTable
 from slimml.ir.ops.numeric import Affine, Divide, Subtract, Sum
+from slimml.ir.ops.ranks import Rank
 from slimml.ir.types import ValueType
 from slimml.parity.bound import RULES, added, bounds
 from slimml.plan.ops import SPECS
@@ -78,6 +79,27 @@ def test_linear_sums_are_within_their_bound_of_the_exact_sum(x, weights, bias):
     for i, row in enumerate(exact_linear(x, weights, bias)):
         for k, exact in enumerate(row):
             assert abs(Fraction(float(value[i, k])) - exact) <= Fraction(float(bound[i, k]))
+
+
+@given(rows, weights_of, bias_of, arrays(np.float64, (6, CLASSES), elements=numbers), st.integers(0, 2**32))
+def test_heads_of_numbers_and_codes_are_within_their_bound_of_the_exact_sum(x, weights, bias, table, seed):
+    rng = np.random.default_rng(seed)
+    x[rng.random(x.shape) < 0.3] = np.nan
+    source, missing = raw(), rng.normal(size=(CLASSES, WIDTH))
+    rank = Rank(inputs=(source,), cuts=np.zeros(1), offsets=np.array([0, 1, 1, 1, 1]), table=np.zeros(0, np.int32))
+    codes = Select(inputs=(rank,), index=np.array([0, 0]))
+    head = LinearTable(
+        inputs=(source, codes), weights=weights, bias=bias, gaps=np.arange(WIDTH), missing=missing, table=table,
+        offsets=np.array([0, 3, 6]),
+    )  # fmt: skip
+    value, bound = bounded(head, x)
+    present = np.where(np.isnan(x), 0.0, x)
+    at = np.where(np.isnan(x[:, 0]), 2, x[:, 0] > 0).astype(int)
+    for i, row in enumerate(exact_linear(present, weights, bias)):
+        for k, exact in enumerate(row):
+            added_up = [*missing[k, np.isnan(x[i])].tolist(), table[at[i], k], table[3 + at[i], k]]
+            whole = exact + sum(Fraction(float(t)) for t in added_up)
+            assert abs(Fraction(float(value[i, k])) - whole) <= Fraction(float(bound[i, k]))
 
 
 @given(rows, weights_of, bias_of, arrays(np.float64, WIDTH, elements=numbers), st.integers(0, 2**32))
