@@ -41,7 +41,7 @@ def opened(sections: dict[str, bytes], graph: Graph) -> Graph:
 
 
 @cache
-def sections_of(name: str, passed: bool) -> dict[str, bytes]:
+def sections_of(name: str, passed: bool = False) -> dict[str, bytes]:
     return encode(run_passes(zoo_graph(name), PASSES)[0] if passed else zoo_graph(name))
 
 
@@ -85,7 +85,7 @@ NASTY = st.one_of(
 @pytest.mark.parametrize("name", VICTIMS)
 @given(data=st.data())
 def test_rewritten_plan_gives_an_artifact_error_or_a_sound_graph(name, data):
-    sections = dict(sections_of(name))
+    sections = dict(sections_of(name, data.draw(st.booleans())))
     document = json.loads(sections["plan"])
     for _ in range(data.draw(st.integers(1, 3))):
         node = data.draw(st.sampled_from(document["nodes"] + document["outputs"]))
@@ -102,7 +102,7 @@ def test_rewritten_plan_gives_an_artifact_error_or_a_sound_graph(name, data):
 @pytest.mark.parametrize("name", VICTIMS)
 @given(data=st.data())
 def test_rewritten_tables_give_an_artifact_error_or_a_sound_graph(name, data):
-    sections = dict(sections_of(name))
+    sections = dict(sections_of(name, data.draw(st.booleans())))
     which = data.draw(st.sampled_from(["tensors", "forest"]))
     tensors = {
         k: np.asarray(t.data).reshape(t.shape).copy() for k, t in unpack_tensors(memoryview(sections[which])).items()
