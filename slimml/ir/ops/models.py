@@ -150,7 +150,7 @@ class LinearTable(Node):
         """What the codes add, with that table; (n, k)."""
         at = self.places(codes)
         step = max(1, _TERMS // max(1, at.shape[1] * table.shape[1]))
-        parts = [table[at[i : i + step]].sum(axis=1) for i in range(0, len(at), step)]
+        parts = [table.take(at[i : i + step], axis=0).sum(axis=1) for i in range(0, len(at), step)]
         return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((0, table.shape[1])), *parts])
 
     def places(self, codes: np.ndarray) -> np.ndarray:
