@@ -31,3 +31,14 @@ def highest(dtype: np.dtype) -> int:
 def middle(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The floor of the mean, for keys whose sum overflows their dtype."""
     return np.asarray((low >> 1) + (high >> 1) + (low & high & 1))
+
+
+def narrowed(cuts: np.ndarray) -> np.ndarray | None:
+    """float32 cuts that part the doubles, rounded to float32, as `cuts` part them as they are; None if there are none.
+
+    x <= c is float32(x) <= float32(c) for every double x, rounding being monotone, if c is the last that rounds there.
+    """
+    with np.errstate(over="ignore"):
+        narrow = cuts.astype(np.float32)
+        last = np.nextafter(cuts, np.inf).astype(np.float32) > narrow
+    return narrow if last.all() else None

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slimml.backends.onnx.backend import OnnxBackend
-from slimml.backends.onnx.export import export_onnx, export_refusals
+from slimml.backends.onnx.export import export_refusals
+from slimml.backends.onnx.forest import sources
 from slimml.backends.onnx.protobuf import packed
-from slimml.errors import InputError, NoBackendError
+from slimml.errors import InputError
 from slimml.ir.graph import Graph, Output
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
@@ -77,7 +78,7 @@ def test_ranks_are_folded_into_the_thresholds():
     assert left_behind(forest_graph(random_trees(1))) == {"Input", "OnnxCall"}
 
 
-def test_ranks_in_sets_and_from_tables_are_counted_in_the_model():
+def test_ranks_in_sets_and_from_tables_are_found_in_the_model():
     graph = forest_graph(random_trees(2, sets=3, cuts=40))
     assert left_behind(graph) == {"Input", "OnnxCall"}
     cuts = np.array([0.0, 1.0, 2.0, -1.0, 1.0])
@@ -90,13 +91,39 @@ def test_ranks_in_sets_and_from_tables_are_counted_in_the_model():
         agree(graph, rows=400)
 
 
-def test_too_many_cuts_to_count_stay_in_the_plan():
-    graph = forest_graph(random_trees(2, sets=1, cuts=3000))
-    assert left_behind(graph) == {"Input", "Rank", "OnnxCall"}
-    agree(graph)
-    assert "ranks" in str(export_refusals(graph)[0])
-    with pytest.raises(NoBackendError, match="ranks"):
-        export_onnx(graph)
+@pytest.mark.parametrize("cuts", [0, 1, 2, 3, 4, 7, 3000])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_ranks_are_searched_among_any_number_of_cuts(dtype, cuts):
+    rng = np.random.default_rng(cuts)
+    table = rng.integers(-1, 12, 2 * cuts + 2).astype(np.int32)
+    source = numbers(2) if dtype == "float64" else Cast(inputs=(numbers(2),), dtype="float32")
+    own = np.sort(rng.choice(10**6, (2, cuts), replace=False) / 2**18 - 2, axis=1).astype(dtype).ravel()
+    for some in (table, table[:0]):
+        rank = Rank(inputs=(source,), cuts=own, offsets=np.arange(3, dtype=np.int64) * cuts, table=some)
+        for number in ("float64", "float32"):
+            trees = random_trees(cuts, width=2, depth=6, cuts=12, sets=2, dtype=number)
+            graph = graph_of(Forest(inputs=(rank,), trees=trees))
+            assert not {"Rank", "Forest"} & left_behind(graph)
+            assert not export_refusals(graph)
+            agree(graph, rows=400)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_sums_in_float32_compare_doubles_as_float32_where_that_is_exact(exact):
+    rng = np.random.default_rng(3)
+    low = np.unique(np.concatenate([rng.normal(size=15), [0.0, 3e38, -3e38, 1e-45]]).astype(np.float32))
+    above = np.nextafter(low, np.float32(INF)).astype(np.float64)
+    middle = low.astype(np.float64) / 2 + above / 2
+    cuts = np.where(middle.astype(np.float32) == low, middle, np.nextafter(middle, -INF))
+    cuts = cuts if exact else np.nextafter(cuts, -INF)
+    none = np.zeros(0, dtype=np.int32)
+    rank = Rank(inputs=(numbers(1),), cuts=cuts, offsets=np.array([0, len(cuts)], dtype=np.int64), table=none)
+    trees = random_trees(5, width=1, depth=7, cuts=len(cuts) + 2, dtype="float32")
+    graph = graph_of(Forest(inputs=(rank,), trees=trees))
+    (source,) = sources(graph.nodes()[-1]).values()
+    assert source.folded is exact
+    rows = np.concatenate([cuts, np.nextafter(cuts, INF), np.nextafter(cuts, -INF), low, [np.nan, INF, -INF, 1e300]])
+    agree(graph, number=rows[:, None])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

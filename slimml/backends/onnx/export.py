@@ -31,7 +31,6 @@ from slimml.ir.ops.delegates import Opaque
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.heads import ShareGuard
 from slimml.ir.ops.numeric import Guard
-from slimml.ir.ops.ranks import Rank
 
 
 def export_onnx(graph: Graph) -> bytes:
@@ -89,8 +88,6 @@ def _refusal(node: Node, found: dict[int, objects.Usage]) -> Refusal | None:
         return None
     if isinstance(node, Apply):
         return Refusal(f"{node.function} in {node.source.dtype}", node.origin)
-    if isinstance(node, Rank):
-        return Refusal("ranks from a table, or in sets", node.origin)
     return Refusal(f"{type(node).__name__} on {node.inputs[0].type}", node.origin)
 
 

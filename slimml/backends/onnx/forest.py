@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from slimml.backends.onnx.program import ML, Attribute, Program
+from slimml.backends.onnx.ranks import ranked
+from slimml.ir.floats import narrowed
 from slimml.ir.forest import IN_SET, MISSING_LEFT, Trees
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
@@ -32,16 +34,14 @@ _PLAIN, _LOW, _HIGH, _ABSENT = range(4)
 _LEQ, _MEMBER = 0, 6  # nodes_modes of TreeEnsemble
 # What a missing rank becomes in a `high` variant; no rank that is there comes close.
 _BEYOND = 1 << 30
-# Counting the cuts below a value compares it with each of them: fine for the categories of a column.
-_MOST_COUNTED = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a column of a forest's input comes from: a column of `node`, to be ranked by `rank` first unless None.
 
-    `folded`: splits compare the value itself with the cut that their rank stands for. Otherwise the model counts the
-    cuts below the value, which sets and tables of ranks need.
+    `folded`: splits compare the value itself with the cut that their rank stands for. Otherwise the model ranks the
+    value first (see ranks.py), which sets and tables of ranks need, and sums in float32 behind most cuts in double.
     """
 
     node: Node
@@ -60,10 +60,15 @@ def sources(forest: Forest) -> dict[int, Source]:
         node, at = _origin(forest.inputs[0], column)
         found[column] = Source(node, at)
         if isinstance(node, Rank) and node.source.dtype.startswith("float"):
-            folded = column not in in_sets and _keeps_ranks(node, at) and node.source.dtype in ("float32", trees.dtype)
-            if folded or node.offsets[at + 1] - node.offsets[at] <= _MOST_COUNTED:
-                found[column] = Source(node.inputs[0], at, node, folded)
+            folded = column not in in_sets and _keeps_ranks(node, at) and _compares(node, at, trees.dtype)
+            found[column] = Source(node.inputs[0], at, node, folded)
     return found
+
+
+def _compares(rank: Rank, column: int, dtype: np.dtype) -> bool:
+    """Whether numbers of `dtype` tell what the cuts of a column tell: as they are, or rounded."""
+    own = rank.cuts[rank.offsets[column] : rank.offsets[column + 1]]
+    return own.dtype in (np.float32, dtype) or narrowed(own) is not None
 
 
 def _keeps_ranks(rank: Rank, column: int) -> bool:
@@ -182,18 +187,23 @@ def _features(
         whole = program.op("Cast", block(reads(forest)[0]), to=11)
         axis = program.constant(np.array([1], dtype=np.int64))
         return _as_read(program, forest, program.op("ReduceSum", whole, axis, keepdims=1), 1)
-    groups: dict[tuple[Node, Rank | None, int], list[int]] = {}
+    groups: dict[tuple[Node, Rank | None], dict[int, list[int]]] = {}
     for number, (column, variant) in enumerate(wanted):
         source = found[column]
-        groups.setdefault((source.node, None if source.folded else source.rank, variant), []).append(number)
+        group = groups.setdefault((source.node, None if source.folded else source.rank), {})
+        group.setdefault(variant, []).append(number)
     parts, order = [], []
-    for (node, rank, variant), numbers in groups.items():
-        columns = [found[wanted[i][0]].column for i in numbers]
-        value = _columns(program, node, block(node), columns)
-        value = _counted(program, rank, value, columns) if rank else value
-        ranked = rank is not None or not node.type.dtype.startswith("float")
-        parts.append(_variant(program, value, variant, ranked=ranked))
-        order += numbers
+    for (node, rank), variants in groups.items():
+        columns = sorted({found[wanted[i][0]].column for numbers in variants.values() for i in numbers})
+        value = _columns(program, block(node), columns, node.type.width)
+        value = value if node.type.dtype == "float64" else program.op("Cast", value, to=11)
+        value = ranked(program, rank, value, columns) if rank else value
+        numeric = rank is None and node.type.dtype.startswith("float")
+        for variant, numbers in variants.items():
+            at = np.searchsorted(columns, [found[wanted[i][0]].column for i in numbers]).tolist()
+            own = _columns(program, value, at, len(columns))
+            parts.append(_variant(program, own, variant, ranked=not numeric))
+            order += numbers
     joined = program.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     if order != sorted(order):
         joined = program.op("Gather", joined, program.constant(np.argsort(order)), axis=1)
@@ -202,34 +212,18 @@ def _features(
 
 def _as_read(program: Program, forest: Forest, features: str, width: int) -> str:
     if forest.trees.dtype == np.float32:
-        # Exact: ranks are small, and cuts are only folded where their column is float32.
+        # Exact: ranks are small, and cuts are only folded where rounding to float32 crosses none.
         features = program.op("Cast", features, to=1)
     # The ensemble reads features by number and checks none: here the width is written down, for the loader to hold
     # against those numbers and for the runtime to hold the rows to.
     return program.op("Reshape", features, program.constant(np.array([0, width], dtype=np.int64)))
 
 
-def _columns(program: Program, node: Node, name: str, columns: list[int]) -> str:
-    """Some columns of a block, in double: exact for every dtype that a forest reads."""
-    if columns != list(range(node.type.width)):
-        name = program.op("Gather", name, program.constant(np.array(columns, dtype=np.int64)), axis=1)
-    return name if node.type.dtype == "float64" else program.op("Cast", name, to=11)
-
-
-def _counted(program: Program, rank: Rank, values: str, columns: list[int]) -> str:
-    """Ranks in double: how many of its column's cuts are below a value, by the table if there is one; -1 for NaN."""
-    axis, counts = program.constant(np.array([1], dtype=np.int64)), []
-    for i, c in enumerate(columns):
-        one = program.op("Gather", values, program.constant(np.array([i], dtype=np.int64)), axis=1)
-        cuts = rank.cuts[rank.offsets[c] : rank.offsets[c + 1]].astype(np.float64)
-        below = program.op("Cast", program.op("Greater", one, program.constant(cuts[None, :])), to=11)
-        counts.append(program.op("ReduceSum", below, axis, keepdims=1))
-    ranks = program.op("Concat", *counts, axis=1) if len(counts) > 1 else counts[0]
-    if len(rank.table):
-        start = (rank.offsets[:-1] + np.arange(len(rank.offsets) - 1))[columns].astype(np.float64)
-        at = program.op("Cast", program.op("Add", ranks, program.constant(start)), to=7)
-        ranks = program.op("Gather", program.constant(rank.table.astype(np.float64)), at)
-    return program.op("Where", program.op("IsNaN", values), program.constant(np.array(-1.0)), ranks)
+def _columns(program: Program, name: str, columns: list[int], width: int) -> str:
+    """Some columns of a block."""
+    if columns == list(range(width)):
+        return name
+    return program.op("Gather", name, program.constant(np.array(columns, dtype=np.int64)), axis=1)
 
 
 def _variant(program: Program, value: str, variant: int, *, ranked: bool) -> str:

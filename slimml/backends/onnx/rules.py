@@ -16,12 +16,14 @@ import numpy as np
 from slimml.backends.onnx import curves, forest, functions
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT
+from slimml.backends.onnx.ranks import ranked
 from slimml.ir.node import Node
 from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.curves import PowerCurve
 from slimml.ir.ops.functions import FUNCTIONS, Apply
 from slimml.ir.ops.products import COLUMN, ONE, Products
+from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.text import UnitRows
 
 # What onnxruntime answers in other last bits than numpy and the C library do.
@@ -75,6 +77,8 @@ def expressible(node: Node) -> bool:
         return False  # here a csr block has forgotten which of its zeros were stored
     if isinstance(node, numeric.IsMissing | numeric.FillMissing):
         return numbers and (node.sentinel is None or isinstance(node.sentinel, int | float))
+    if isinstance(node, Rank):
+        return node.source.dtype.startswith("float") and node.source.layout == "dense" and node.type.width > 0
     if isinstance(node, UnitRows | Products):
         return node.source.layout == "dense" and min(node.source.width, node.type.width) > 0
     if isinstance(node, PowerCurve):
@@ -157,6 +161,11 @@ def _fill(scope: Scope, node: numeric.FillMissing) -> str:
 def _where_missing(scope: Scope, node: numeric.WhereMissing) -> str:
     gaps, block = (scope.tensors[x] for x in node.inputs)
     return scope.op("Where", scope.op("IsNaN", gaps), block, gaps)
+
+
+def _rank(scope: Scope, node: Rank) -> str:
+    wide = scope.cast(scope.x(node), node.source.dtype, "float64")
+    return scope.cast(ranked(scope.program, node, wide, range(node.type.width)), "float64", "int32")
 
 
 def _recode(scope: Scope, node: Recode) -> str:
@@ -421,6 +430,7 @@ RULES: Mapping[type[Node], Rule] = {
     # An ONNX file cannot refuse a row; a candidate keeps its guards in the portable plan.
     numeric.Guard: _same,
     numeric.Inexact: _same,
+    Rank: _rank,
     Lookup: _number_lookup,
     Recode: _recode,
     OneHot: _one_hot,
