@@ -14,12 +14,16 @@ import numpy as np
 
 from slimml._optional import missing, require
 from slimml.backends.c_source import c_source, compiled, cost_of_c
-from slimml.backends.treelite_export import answered_node, export_refusal, export_treelite
+from slimml.backends.treelite_export import answered_node, categories, export_refusal, export_treelite
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
+from slimml.ir.ops.categories import Lookup
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.heads import ShareGuard
 from slimml.ir.ops.numeric import Guard
+
+# Categories of a column that a note lists; the attributes of a .tl file hold all.
+_LISTED = 20
 
 Scores = Callable[[np.ndarray], np.ndarray]
 
@@ -75,8 +79,26 @@ def _notes(graph: Graph, what: str) -> list[str]:
     notes = [f"{what} {inside}" + (f"; {', '.join(others)} are made of that outside of it" if others else "")]
     dtype = "float32" if node.type.dtype == "float32" else "float64"
     notes.append(f"it takes all {len(graph.schema.columns)} columns in order as {dtype}, missing values as NaN")
-    guards = list(dict.fromkeys(n.origin for n in graph.nodes() if isinstance(n, Guard | ShareGuard)))
+    coded = [(graph.schema.columns[c.number].name, c.listed()) for c in categories(graph)]
+    if coded:
+        names = ", ".join(name for name, _ in coded)
+        notes.append(f"categories are their positions in these tables, others the table's length: {names}")
+        notes += [f"{name}: {_listed(table)}" for name, table in coded]
+    refusing = [
+        n for n in graph.nodes() if isinstance(n, Guard | ShareGuard) or (isinstance(n, Lookup) and any(n.refuse))
+    ]
+    guards = list(dict.fromkeys(n.origin for n in refusing))
     return notes + [f"it answers rows that the original refuses at {', '.join(guards)}"] * bool(guards)
+
+
+def _refuses(node: Node) -> bool:
+    return isinstance(node, Guard | ShareGuard) or (isinstance(node, Lookup) and any(node.refuse))
+
+
+def _listed(table: list[object]) -> str:
+    said = ["missing" if v is None else repr(v) for v in table[:_LISTED]]
+    more = [f"and {len(table) - _LISTED} more"] if len(table) > _LISTED else []
+    return ", ".join([f"{i} {v}" for i, v in enumerate(said)] + more)
 
 
 def gtil_scores(data: bytes) -> Scores:
@@ -119,6 +141,8 @@ class ForestFile:
         for source in self.graph.inputs():
             if source.kind == "number":
                 raw[:, list(source.columns)] = blocks[source.kind]
+            for codes in (c for c in categories(self.graph) if c.number in source.columns):
+                raw[:, codes.number] = codes.coded(blocks[source.kind][:, source.columns.index(codes.number)])
         values: dict[Node, Any] = {node: self.scores(raw)}
         for each in _behind(ends, node):
             if isinstance(each, Input):

@@ -73,8 +73,20 @@ def test_shrink_writes_a_checkpoint(tmp_path: Path):
     assert report.exactness is not None and report.exactness.label == "bitwise" and report.notes
 
 
+@pytest.mark.parametrize("ending", ["tl", "c"])
+@pytest.mark.parametrize("name", ["forest/pipeline-three", "hist/ordinal-pipeline"])
+def test_categories_of_a_folded_forest_are_codes_that_the_notes_tell(name: str, ending: str, tmp_path: Path):
+    if ending == "c" and shutil.which("cc") is None:
+        pytest.skip("there is no C compiler here")
+    write(zoo_model(name)[0], tmp_path / "model.slim")
+    found = slimml.export(tmp_path / "model.slim", tmp_path / f"model.{ending}")
+    assert found.parity is not None and found.parity.verdict in ("bitwise", "rounding") and found.parity.rows > 500
+    assert any("categories are their positions" in n for n in found.notes)
+    assert any(n.startswith("c0: 0 ") or ": 0 '" in n for n in found.notes)
+
+
 def test_what_stands_before_the_forest_is_refused(tmp_path: Path):
-    write(zoo_model("forest/pipeline-three")[0], tmp_path / "model.slim")
+    write(zoo_model("polynomial/tree")[0], tmp_path / "model.slim")
     for ending in ("tl", "c"):
         with pytest.raises(NoBackendError, match="what stands in front of the forest"):
             slimml.export(tmp_path / "model.slim", tmp_path / f"model.{ending}")

@@ -75,7 +75,8 @@ class _Search:
 def _search(cuts: np.ndarray) -> _Search:
     count = len(cuts)
     if not count:  # a node both of whose branches are the one leaf
-        return _Search(np.zeros(1), *np.zeros((2, 1), dtype=np.int64), np.ones((2, 1), dtype=bool), 0, 1)
+        nowhere = np.zeros(1, dtype=np.int64)
+        return _Search(np.zeros(1), nowhere, nowhere, np.ones((2, 1), dtype=bool), 0, 1)
     to = np.zeros((2, count), dtype=np.int64)
     is_leaf = np.zeros((2, count), dtype=bool)
     low, high = np.array([0]), np.array([count])
