@@ -71,6 +71,7 @@ def c_source(checkpoint: bytes, graph: Graph) -> bytes:
     text = main.replace('#include "header.h"', _ENTRY.sub("", header))
     text = text.replace("union Entry* data", f"const {number[1]}* data")
     text = re.sub(r"data\[(\d+)\]\.missing != -1", r"data[\1] == data[\1]", text)
+    text = re.sub(r"data\[(\d+)\]\.missing == -1", r"data[\1] != data[\1]", text)
     text = re.sub(r"data\[(\d+)\]\.fvalue", r"data[\1]", text)
     if "Entry" in text or ".missing" in text or ".qvalue" in text:
         raise InternalError("TL2cgen wrote a test that slimml does not know")

@@ -80,9 +80,9 @@ def test_categories_of_a_folded_forest_are_codes_that_the_notes_tell(name: str, 
         pytest.skip("there is no C compiler here")
     write(zoo_model(name)[0], tmp_path / "model.slim")
     found = slimml.export(tmp_path / "model.slim", tmp_path / f"model.{ending}")
-    assert found.parity is not None and found.parity.verdict in ("bitwise", "rounding") and found.parity.rows > 500
+    assert found.parity is not None and found.parity.verdict in ("bitwise", "rounding")
     assert any("categories are their positions" in n for n in found.notes)
-    assert any(n.startswith("c0: 0 ") or ": 0 '" in n for n in found.notes)
+    assert found.parity.rows and any(": 0 '" in n for n in found.notes)
 
 
 def test_what_stands_before_the_forest_is_refused(tmp_path: Path):
