@@ -4,7 +4,8 @@
 #   make test                       all tests (EXTRAS=hummingbird adds torch and Hummingbird)
 #   make lint types                 ruff, mypy
 #   make docs                       find what stands behind each supported class, write docs/estimators.md
-#   make bench                      build the benchmark pipelines, shrink and measure each; try the gate; time slimml
+#   make bench                      build the benchmark pipelines, shrink and measure each; what folding gains; try the gate;
+#                                   time slimml
 #   make fuzz                       the property tests with many more random examples
 #   make clean                      remove what the above made
 
@@ -45,6 +46,7 @@ docs: $(VENV)/installed-all,test
 
 bench: $(VENV)/installed-all,test
 	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.folding
 	$(PY) -m benchmarks.decode
 	$(PY) -m benchmarks.gate
 	mkdir -p .bench

@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 
+from benchmarks import folding
 from benchmarks.gate import Case
 from benchmarks.run import RESULTS
+from slimml.passes import PASSES
 from tests.shared import ROOT
+from tests.zoo import zoo_model
 
 
 def test_the_speed_benchmarks_run():
@@ -38,3 +41,30 @@ def test_the_gate_was_right_ten_times_out_of_ten():
     cases = json.loads((RESULTS / "gate.json").read_text(encoding="utf-8"))["cases"]
     assert set(cases) == {"twin", "grown", "slowed", "drifted"}
     assert all(case["right"] == case["runs"] >= 10 for case in cases.values())
+
+
+def test_a_folded_forest_is_told_beside_the_one_that_is_not():
+    found = folding.entry(*zoo_model("forest/pipeline-three"), seconds=0.05)
+    assert found is not None
+    before, after = found["held"]["before"], found["held"]["after"]
+    assert before["nodes"] == after["nodes"] and after["ops"] < before["ops"] and after["columns"] < before["columns"]
+    assert found["fold"]["seconds"] > 0 and found["fold"]["grown_bytes"] > 0
+    portable = found["backends"]["portable"]
+    assert portable["faster"] > 0 and portable["smaller"] == portable["before"]["bytes"] / portable["after"]["bytes"]
+    lines = folding.table({"a": found}).splitlines()
+    assert len(lines) == 3 and len({line.count("|") for line in lines}) == 1
+
+
+def test_pipelines_without_trees_have_nothing_to_fold():
+    assert folding.entry(*zoo_model("logistic/pipeline"), seconds=0.05) is None
+
+
+def test_a_large_forest_is_folded_and_not_run():
+    found = folding.large(rows=60, trees=3)
+    assert found["held"]["after"]["nodes"] > 300 and "backends" not in found
+    assert found["held"]["after"]["ops"] < found["held"]["before"]["ops"]
+    folding.table({folding.LARGE: found})
+
+
+def test_before_goes_without_the_passes_that_are_named():
+    assert folding.FOLD in PASSES and folding.FOLD.name in folding.FOLDING
