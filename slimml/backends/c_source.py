@@ -79,10 +79,21 @@ def c_source(checkpoint: bytes, graph: Graph) -> bytes:
 
 
 def _head(graph: Graph, number: str) -> str:
-    columns = "".join(f" *   row[{i}] {_plain(n)}\n" for i, n in enumerate(graph.schema.names))
+    from slimml.backends.treelite_export import categories
+
+    codes = {c.number: c.listed() for c in categories(graph)}
+    columns = "".join(f" *   row[{i}] {_plain(n)}{_coded(codes.get(i))}\n" for i, n in enumerate(graph.schema.names))
     return (
         "/* A forest, by slimml and TL2cgen. Compile with -ffp-contract=off, never with -ffast-math; link with -lm.\n"
         f" *\n * slimml_predict(row, result): numbers are {number}, NaN is missing.\n{columns} */\n"
+    )
+
+
+def _coded(table: list[object] | None) -> str:
+    if table is None:
+        return ""
+    return (
+        "".join(f"\n *     {i}  {_plain(repr(v))}" for i, v in enumerate(table)) + f"\n *     {len(table)}  any other"
     )
 
 

@@ -83,6 +83,8 @@ def test_categories_of_a_folded_forest_are_codes_that_the_notes_tell(name: str, 
     assert found.parity is not None and found.parity.verdict in ("bitwise", "rounding")
     assert any("categories are their positions" in n for n in found.notes)
     assert found.parity.rows and any(": 0 '" in n for n in found.notes)
+    if ending == "c":
+        assert " any other\n" in (tmp_path / "model.c").read_text(encoding="utf-8")
 
 
 def test_what_stands_before_the_forest_is_refused(tmp_path: Path):
