@@ -24,7 +24,7 @@ import numpy as np
 from slimml.backends.onnx.program import ML, Attribute, Program
 from slimml.backends.onnx.ranks import ranked
 from slimml.ir.floats import narrowed
-from slimml.ir.forest import IN_SET, MISSING_LEFT, Trees
+from slimml.ir.forest import IN_SET, MISSING, MISSING_LEFT, Trees
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.models import Forest
@@ -34,6 +34,8 @@ _PLAIN, _LOW, _HIGH, _ABSENT = range(4)
 _LEQ, _MEMBER = 0, 6  # nodes_modes of TreeEnsemble
 # What a missing rank becomes in a `high` variant; no rank that is there comes close.
 _BEYOND = 1 << 30
+# What a missing rank becomes; None: the variant tells whether it is missing.
+_INSTEAD = {_PLAIN: float(MISSING), _LOW: float(-_BEYOND), _HIGH: float(_BEYOND), _ABSENT: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +199,16 @@ def _features(
         columns = sorted({found[wanted[i][0]].column for numbers in variants.values() for i in numbers})
         value = _columns(program, block(node), columns, node.type.width)
         value = value if node.type.dtype == "float64" else program.op("Cast", value, to=11)
-        value = ranked(program, rank, value, columns) if rank else value
-        numeric = rank is None and node.type.dtype.startswith("float")
-        for variant, numbers in variants.items():
-            at = np.searchsorted(columns, [found[wanted[i][0]].column for i in numbers]).tolist()
-            own = _columns(program, value, at, len(columns))
-            parts.append(_variant(program, own, variant, ranked=not numeric))
-            order += numbers
+        of = {c: i for i, c in enumerate(columns)}
+        at = {variant: [of[found[wanted[i][0]].column] for i in numbers] for variant, numbers in variants.items()}
+        if rank is not None:
+            asked = [(i, _INSTEAD[variant]) for variant, own in at.items() for i in own]
+            parts.append(ranked(program, rank, value, columns, asked))
+        for variant, own in at.items():
+            if rank is None:
+                one = _columns(program, value, own, len(columns))
+                parts.append(_variant(program, one, variant, ranked=not node.type.dtype.startswith("float")))
+            order += variants[variant]
     joined = program.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     if order != sorted(order):
         joined = program.op("Gather", joined, program.constant(np.argsort(order)), axis=1)

@@ -1,7 +1,8 @@
 """Ranks by a TreeEnsemble of their own: a search among the cuts of each column, in double.
 
 One balanced tree a column, whose leaves hold the ranks that the column's table gives; the sum of one leaf is that leaf.
-Comparing a value with every cut instead takes memory and time for each of them.
+Where a value may be missing the tree asks for that first. Comparing a value with every cut instead takes memory and
+time for each of them.
 """
 
 from __future__ import annotations
@@ -12,79 +13,111 @@ from dataclasses import dataclass
 import numpy as np
 
 from slimml.backends.onnx.program import ML, Program
+from slimml.ir.forest import MISSING
 from slimml.ir.ops.ranks import Rank
 
 _LEQ = 0  # of nodes_modes
 
 
-def ranked(program: Program, rank: Rank, values: str, columns: Sequence[int]) -> str:
-    """Ranks in double of the columns that `values`, doubles too, holds of the block before `rank`; -1 for NaN."""
+def ranked(
+    program: Program, rank: Rank, values: str, columns: Sequence[int], asked: Sequence[tuple[int, float | None]]
+) -> str:
+    """Ranks in double of `values`, doubles too: the columns `columns` of the block before `rank`.
+
+    `asked`: position in `columns`, and what stands for a missing rank; None asks whether it is missing, 1.0 or 0.0.
+    """
+    gaps = [i for i, c in enumerate(columns) if rank.source.domains[c].missing]
+    block, width = values, len(columns) + len(gaps)
+    if gaps:
+        absent = program.op("Cast", program.op("IsNaN", values), to=11)
+        if len(gaps) < len(columns):
+            absent = program.op("Gather", absent, program.constant(np.array(gaps, dtype=np.int64)), axis=1)
+        block = program.op("Concat", values, absent, axis=1)
     # The loader holds the width that is written down here against the numbers of the features.
-    asked = program.op("Reshape", values, program.constant(np.array([0, len(columns)], dtype=np.int64)))
-    trees = [_search(rank.cuts[rank.offsets[c] : rank.offsets[c + 1]].astype(np.float64)) for c in columns]
-    sizes, leaves = np.array([len(t.threshold) for t in trees]), np.array([t.leaves for t in trees])
-    node, leaf = np.cumsum(sizes) - sizes, np.cumsum(leaves) - leaves
-    at = np.arange(len(columns))
-    is_leaf = np.concatenate([t.is_leaf for t in trees], axis=1)
-    below = [t.below + np.where(t.is_leaf[0], leaf[i], node[i]) for i, t in enumerate(trees)]
-    above = [t.above + np.where(t.is_leaf[1], leaf[i], node[i]) for i, t in enumerate(trees)]
-    found = program.op(
+    block = program.op("Reshape", block, program.constant(np.array([0, width], dtype=np.int64)))
+    trees, number, leaf = [], 0, 0
+    flag = dict(zip(gaps, range(len(columns), width), strict=True))
+    for i, missing in asked:
+        trees.append(_tree(rank, columns[i], i, flag.get(i), missing).moved(number, leaf))
+        number, leaf = number + len(trees[-1].threshold), leaf + len(trees[-1].answer)
+    to, is_leaf = (np.concatenate([getattr(t, name) for t in trees], axis=1) for name in ("to", "is_leaf"))
+    return program.op(
         "TreeEnsemble",
-        asked,
+        block,
         domain=ML,
         aggregate_function=1,
-        leaf_targetids=np.repeat(at, leaves).tolist(),
-        leaf_weights=np.concatenate([_answers(rank, c, t.leaves) for c, t in zip(columns, trees, strict=True)]),
-        n_targets=len(columns),
+        leaf_targetids=np.repeat(np.arange(len(trees)), [len(t.answer) for t in trees]).tolist(),
+        leaf_weights=np.concatenate([t.answer for t in trees]),
+        n_targets=len(trees),
         nodes_falseleafs=is_leaf[1].astype(np.int64).tolist(),
-        nodes_falsenodeids=np.concatenate(above).tolist(),
-        nodes_featureids=np.repeat(at, sizes).tolist(),
-        nodes_modes=np.full(int(sizes.sum()), _LEQ, dtype=np.uint8),
+        nodes_falsenodeids=to[1].tolist(),
+        nodes_featureids=np.concatenate([t.feature for t in trees]).tolist(),
+        nodes_modes=np.full(number, _LEQ, dtype=np.uint8),
         nodes_splits=np.concatenate([t.threshold for t in trees]),
         nodes_trueleafs=is_leaf[0].astype(np.int64).tolist(),
-        nodes_truenodeids=np.concatenate(below).tolist(),
+        nodes_truenodeids=to[0].tolist(),
         post_transform=0,
-        tree_roots=(node + [t.root for t in trees]).tolist(),
+        tree_roots=[t.root for t in trees],
     )
-    missing = program.constant(np.array(-1.0))
-    return program.op("Where", program.op("IsNaN", values), missing, found)
-
-
-def _answers(rank: Rank, column: int, count: int) -> np.ndarray:
-    if not len(rank.table):
-        return np.arange(count, dtype=np.float64)
-    start = int(rank.offsets[column]) + column
-    return rank.table[start : start + count].astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Search:
-    """A balanced tree over sorted cuts: node i compares with cut i, leaf r is rank r.
+class _Tree:
+    """Nodes that compare `feature` with `threshold`, and what they lead `to`: (2, n), where it holds and where not.
 
-    `below`, `above`: the number of the node, or where `is_leaf` says so (rows: below, above) of the leaf, that follows.
+    `is_leaf`: whether that is the number of a leaf, of those that hold `answer`.
     """
 
+    feature: np.ndarray
     threshold: np.ndarray
-    below: np.ndarray
-    above: np.ndarray
+    to: np.ndarray
     is_leaf: np.ndarray
+    answer: np.ndarray
     root: int
-    leaves: int
+
+    def moved(self, nodes: int, leaves: int) -> _Tree:
+        """The same behind so many nodes and leaves of others."""
+        to = self.to + np.where(self.is_leaf, leaves, nodes)
+        return _Tree(self.feature, self.threshold, to, self.is_leaf, self.answer, self.root + nodes)
 
 
-def _search(cuts: np.ndarray) -> _Search:
-    count = len(cuts)
-    if not count:  # a node both of whose branches are the one leaf
-        nowhere = np.zeros(1, dtype=np.int64)
-        return _Search(np.zeros(1), nowhere, nowhere, np.ones((2, 1), dtype=bool), 0, 1)
-    to = np.zeros((2, count), dtype=np.int64)
-    is_leaf = np.zeros((2, count), dtype=bool)
-    low, high = np.array([0]), np.array([count])
+def _tree(rank: Rank, column: int, feature: int, absent: int | None, missing: float | None) -> _Tree:
+    """The search among a column's cuts: node i compares with cut i, leaf r is the r-th interval.
+
+    `absent`: the feature that is 1.0 where the value is missing.
+    """
+    cuts = rank.cuts[rank.offsets[column] : rank.offsets[column + 1]].astype(np.float64)
+    ranks = np.arange(len(cuts) + 1)
+    if len(rank.table):
+        ranks = rank.table[ranks + int(rank.offsets[column]) + column]
+    if absent is not None:
+        ranks = np.append(ranks, MISSING)
+    answer = np.where(ranks == MISSING, 1.0 if missing is None else missing, 0.0 if missing is None else ranks)
+    to, is_leaf = _search(len(cuts))
+    threshold = cuts if len(cuts) else np.zeros(1)  # without a cut: a node both of whose branches are the one leaf
+    features, root = np.full(len(threshold), feature), len(cuts) // 2
+    if absent is None:
+        return _Tree(features, threshold, to, is_leaf, answer, root)
+    return _Tree(
+        np.append(features, absent),
+        np.append(threshold, 0.5),
+        np.append(to, [[root], [len(answer) - 1]], axis=1),
+        np.append(is_leaf, [[False], [True]], axis=1),
+        answer,
+        len(threshold),
+    )
+
+
+def _search(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`to` and `is_leaf` of a balanced tree over so many cuts."""
+    to = np.zeros((2, max(count, 1)), dtype=np.int64)
+    is_leaf = np.full(to.shape, not count)
+    low, high = np.zeros(min(count, 1), dtype=np.int64), np.full(min(count, 1), count)
     while len(low):
-        # Cuts low to high are left to ask: none, and the value has the rank low.
+        # Cuts low to high are left to ask: none, and the value lies in the interval low.
         here = (low + high) // 2
         begin, end = np.stack([low, here + 1]), np.stack([here, high])
         is_leaf[:, here] = begin == end
         to[:, here] = np.where(begin == end, begin, (begin + end) // 2)
         low, high = begin[begin < end], end[begin < end]
-    return _Search(cuts, to[0], to[1], is_leaf, count // 2, count + 1)
+    return to, is_leaf

@@ -17,6 +17,7 @@ from slimml.backends.onnx import curves, forest, functions
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import ELEMENT
 from slimml.backends.onnx.ranks import ranked
+from slimml.ir.forest import MISSING
 from slimml.ir.node import Node
 from slimml.ir.ops import columns, heads, kernels, models, numeric
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
@@ -164,8 +165,9 @@ def _where_missing(scope: Scope, node: numeric.WhereMissing) -> str:
 
 
 def _rank(scope: Scope, node: Rank) -> str:
-    wide = scope.cast(scope.x(node), node.source.dtype, "float64")
-    return scope.cast(ranked(scope.program, node, wide, range(node.type.width)), "float64", "int32")
+    wide, columns = scope.cast(scope.x(node), node.source.dtype, "float64"), range(node.type.width)
+    found = ranked(scope.program, node, wide, columns, [(c, float(MISSING)) for c in columns])
+    return scope.cast(found, "float64", "int32")
 
 
 def _recode(scope: Scope, node: Recode) -> str:
