@@ -257,6 +257,10 @@ def _whole(node: Node, column: int) -> bool:
             column -= part.type.width
     if isinstance(node, Cast) and isinstance(node.inputs[0], Rank):
         return True
+    if isinstance(node, Forest):
+        added = np.concatenate([node.trees.values.ravel(), node.trees.base])
+        exact = np.abs(added).max() * (node.trees.count + 1) < 1 << (24 if added.dtype == np.float32 else 53)
+        return bool(exact) and bool((added == np.floor(added)).all())
     if isinstance(node, FillMissing) and node.source.numeric:
         fill = float(node.fill[column])  # type: ignore[arg-type]
         return fill == np.floor(fill) and _whole(node.inputs[0], column)
