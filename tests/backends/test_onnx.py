@@ -160,6 +160,19 @@ def test_a_forest_over_codes_ranks_and_repeated_columns():
     agree(graph, category=texts)
 
 
+def test_codes_are_recoded_in_the_call_though_a_block_holds_them_beside_others():
+    lookup = Lookup(inputs=(Input(kind=CATEGORY, columns=(1,)),), tables=(("a", "b", "c"),), refuse=(False,))
+    values, offsets = np.array([2, 0, 1, 0], dtype=np.int32), np.array([0, 4], dtype=np.int64)
+    recode = Recode(inputs=(lookup,), values=values, offsets=offsets)
+    cuts, none = np.array([0.0, 1.0]), np.zeros(0, dtype=np.int32)
+    rank = Rank(inputs=(numbers(1),), cuts=cuts, offsets=np.array([0, 2], dtype=np.int64), table=none)
+    both = Concat(inputs=(recode, rank))
+    graph = graph_of(Forest(inputs=(both,), trees=random_trees(4, width=2, depth=5, cuts=2, sets=2)), categories=1)
+    texts = np.random.default_rng(0).choice(np.array(["a", "b", "c", "z"], dtype=object), (60, 1))
+    assert left_behind(graph) == {"Input", "Lookup", "OnnxCall"}
+    agree(graph, category=texts)
+
+
 def test_a_linear_pipeline_from_inputs_and_codes_to_the_sum_is_one_call():
     x = numbers(4)
     filled = FillMissing(inputs=(x,), sentinel=float("nan"), fill=(0.5, 1.0, -2.0, 0.0))

@@ -39,10 +39,12 @@ def regions_of(graph: Graph) -> tuple[Region, ...]:
     """The largest regions around the models of a graph, each reading only what stands before it; () without models."""
     order = graph.nodes()
     users: dict[Node, list[Node]] = {n: [] for n in order}
-    for node in order:
-        for read in reads(node):
-            users[read].append(node)
     ends = {n for o in graph.outputs for n in o.nodes}
+    # What only a forest reads past (a Concat, say) uses nothing.
+    for node in reversed(order):
+        if node in ends or users[node]:
+            for read in reads(node):
+                users[read].append(node)
     taken: set[Node] = set()
     regions = []
     # From the last layer back, so that a model which a later call can hold as well is not called on its own.
