@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slimml.passes.base import Pass
+from slimml.passes.compact_forests import PASS as COMPACT_FORESTS
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
 from slimml.passes.fold_columns_into_linear import PASS as FOLD_COLUMNS_INTO_LINEAR
@@ -16,6 +17,8 @@ PASSES: tuple[Pass, ...] = (
     HOIST_GUARDS,
     # Before dead columns are dropped: it is what makes most of them dead.
     FOLD_COLUMNS_INTO_RANKS,
+    # Behind the fold, which proves what each column holds; its cuts and columns that only needless splits read then go.
+    COMPACT_FORESTS,
     # Before the arithmetic passes, so that they do not work for columns that nothing reads.
     DROP_DEAD_COLUMNS,
     # Makes of each scaler the one op that the next pass looks for.

@@ -44,12 +44,12 @@ class Rank(Node):
 
     def infer(self) -> ValueType:
         counts = np.diff(self.offsets).tolist()
-        if len(self.table):
-            bounds = self.offsets + np.arange(len(self.offsets))
-            counts = [int(self.table[a:b].max(initial=0)) for a, b in pairwise(bounds.tolist())]
         missing = [d.missing for d in self.source.domains]
         if len(self.table):
-            missing = [True] * len(missing)
+            bounds = self.offsets + np.arange(len(self.offsets))
+            tables = [self.table[a:b] for a, b in pairwise(bounds.tolist())]
+            counts = [int(t.max(initial=0)) for t in tables]
+            missing = [m or bool((t == MISSING).any()) for m, t in zip(missing, tables, strict=True)]
         shared: dict[tuple[int, bool], object] = {}
         domains = tuple(shared.setdefault((n, m), ranks(n, missing=m)) for n, m in zip(counts, missing, strict=True))
         return ValueType("int32", domains)  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ class Splits:
         self.feature[at] = feature
         cut, flags = trees.cut[nodes], trees.flags[nodes]
         if missing:
-            left = _left(trees, cut, flags, found.missing[row : row + 1])[:, 0]
+            left = lefts(trees, cut, flags, found.missing[row : row + 1])[:, 0]
             self.flags[at] |= MISSING_LEFT * left.astype(np.uint8)
         plain = (flags & IN_SET) == 0
         if len(old) and old[0] >= 0 and (np.diff(old) >= 0).all():
@@ -100,7 +100,7 @@ class Splits:
             at, cut, flags = at[~plain], cut[~plain], flags[~plain]
         if len(at) * len(old) > _ASKED:
             raise UnfoldableError(f"{len(at)} splits of a column into {len(old)} classes are too many to tell apart")
-        left = _left(trees, cut, flags, old)
+        left = lefts(trees, cut, flags, old)
         count = left.sum(axis=1)
         whole = (left == (np.arange(len(old)) < count[:, None])).all(axis=1) & (count > 0)
         self.cut[at[whole]] = count[whole] - 1
@@ -126,7 +126,7 @@ class Splits:
         return table, position.reshape(-1)
 
 
-def _left(trees: Trees, cut: np.ndarray, flags: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def lefts(trees: Trees, cut: np.ndarray, flags: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Whether splits of those cuts and flags send ranks left: (splits, ranks)."""
     left = ranks[None, :] <= cut[:, None]
     in_set = np.flatnonzero((flags & IN_SET) != 0)
