@@ -26,11 +26,21 @@ from slimml.passes.base import Outcome, Pass
 from slimml.passes.compacting.columns import Columns, canonical, set_splits
 from slimml.passes.compacting.decided import MASKED
 from slimml.passes.compacting.leaves import with_equal_leaves, with_named_rows
-from slimml.passes.compacting.ranks import Trained, on_new_ranks, renumberings, renumbered
+from slimml.passes.compacting.ranks import Trained, on_new_ranks, renumbered, renumberings
 from slimml.passes.compacting.subtrees import without_needless_splits
+
+_TOO_MANY = f"sets of more than {MASKED} ranks are not compared with those above them"
 
 
 def run(graph: Graph) -> Outcome:
+    """Compact the forests; again where sets had too many ranks, of which there may be fewer now."""
+    outcome = _run(graph)
+    while outcome.skipped[_TOO_MANY] and (again := _run(outcome.graph)).fired:
+        outcome = replace(again, fired=outcome.fired + again.fired)
+    return outcome
+
+
+def _run(graph: Graph) -> Outcome:
     """Compact each forest, then the ranks in front of them all."""
     nodes, why = graph.nodes(), Counter[str]()
     made = {n: _compacted(n, why) for n in nodes if isinstance(n, Forest | LinearForest)}
@@ -56,8 +66,8 @@ PASS = Pass("compact-forests", Exactness.BITWISE, run)
 def _compacted(forest: Trained, why: Counter[str]) -> Trees:
     columns = Columns.of(forest.inputs[0].type)
     trees = canonical(forest.trees, columns)
-    if sum(int(columns.high[c]) >= MASKED for c, _ in set_splits(trees)):
-        why[f"sets of a column of more than {MASKED} ranks are not held against each other"] += 1
+    if any(columns.high[c] >= MASKED for c, _ in set_splits(trees)):
+        why[_TOO_MANY] += 1
     if isinstance(forest, Forest):
         trees = with_equal_leaves(trees)
     return without_needless_splits(trees, columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from slimml.ir.forest import IN_SET, MISSING_LEFT, Trees, leaves
 from slimml.ir.graph import Graph, Output, evaluate
 from slimml.ir.node import Node
-from slimml.ir.ops.categories import Lookup, OneHot, Recode
+from slimml.ir.ops.categories import Lookup, Recode
 from slimml.ir.ops.columns import Concat, Input
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.numeric import FillMissing
@@ -42,7 +41,7 @@ def graph_of(*forests: Node, columns: int = 4) -> Graph:
 
 
 def nested(tree: Any) -> list[tuple[int, int, int, Any]]:
-    """(feature, cut, flags, below) in preorder; a tree is a row of values or (feature, cut or flags..., left, right)."""
+    """(feature, cut, flags, offset of the right child) in preorder."""
     if not isinstance(tree, tuple):
         return [(-1, tree, 0, None)]
     feature, cut, flags, left, right = tree
@@ -88,7 +87,7 @@ def shape(trees: Trees) -> list[tuple[int, ...]]:
 # ------------------------------------------------------------------------------------------------- any forest at all
 
 
-def drawn_graph(shape: dict[str, Any], *, imputed: bool, linear: bool = False) -> Graph:
+def drawn_graph(shape: dict[str, Any], *, imputed: bool, recoded: bool = True, linear: bool = False) -> Graph:
     trees = random_trees(**shape)
     width, cuts = shape["width"], shape["cuts"]
     half = max(1, width // 2)
@@ -96,10 +95,13 @@ def drawn_graph(shape: dict[str, Any], *, imputed: bool, linear: bool = False) -
     if width > half:
         words = Input(kind=CATEGORY, columns=tuple(range(half, width)))
         table = tuple(f"w{i}" for i in range(cuts))
-        codes = Lookup(inputs=(words,), tables=(table,) * (width - half), refuse=(False,) * (width - half))
+        refuse = tuple(c % 2 == 0 and shape["missing"] for c in range(width - half))
+        codes: Node = Lookup(inputs=(words,), tables=(table,) * (width - half), refuse=refuse)
         rng = np.random.default_rng(shape["seed"])
         values = rng.integers(-1, cuts + 2, (width - half) * (cuts + 1)).astype(np.int32)
-        parts.append(Recode(inputs=(codes,), values=values, offsets=np.arange(width - half + 1) * (cuts + 1)))
+        if recoded:
+            codes = Recode(inputs=(codes,), values=values, offsets=np.arange(width - half + 1) * (cuts + 1))
+        parts.append(codes)
     block = Concat(inputs=tuple(parts))
     forest: Node = Forest(inputs=(block,), trees=trees)
     if linear:
@@ -125,7 +127,8 @@ def drawn_rows(graph: Graph, cuts: int, seed: int) -> dict[Any, np.ndarray]:
             block = rng.integers(-1, cuts + 1, size).astype(float)
             block[block < 0] = np.nan
         else:
-            block = np.array([f"w{i}" for i in range(cuts + 1)], dtype=object)[rng.integers(0, cuts + 1, size)]
+            unknown = next(not any(n.refuse) for n in graph.nodes() if isinstance(n, Lookup))
+            block = np.array([f"w{i}" for i in range(cuts + 1)], dtype=object)[rng.integers(0, cuts + unknown, size)]
         blocks[node] = block
     return blocks
 
@@ -134,11 +137,11 @@ def forest_of(graph: Graph) -> Any:
     return next(n for n in graph.nodes() if isinstance(n, Forest | LinearForest))
 
 
-@given(shapes, st.booleans(), st.sampled_from([4096, 20]))
-def test_every_row_reaches_leaves_of_the_same_bits(drawn: dict[str, Any], imputed: bool, masked: int):
+@given(shapes, st.booleans(), st.booleans(), st.sampled_from([4096, 20]))
+def test_every_row_reaches_leaves_of_the_same_bits(drawn: dict[str, Any], imputed: bool, recoded: bool, masked: int):
     old_limit, decided.MASKED = decided.MASKED, masked
     try:
-        graph = drawn_graph(drawn, imputed=imputed)
+        graph = drawn_graph(drawn, imputed=imputed, recoded=recoded)
         outcome = PASS.run(graph)
     finally:
         decided.MASKED = old_limit
@@ -160,9 +163,9 @@ def _same_leaves(graph: Graph, made: Graph, drawn: dict[str, Any]) -> None:
     assert same_bits(old[one], new[other])
 
 
-@given(shapes, st.booleans())
-def test_a_second_run_finds_nothing(drawn: dict[str, Any], imputed: bool):
-    once = PASS.run(drawn_graph(drawn, imputed=imputed)).graph
+@given(shapes, st.booleans(), st.booleans())
+def test_a_second_run_finds_nothing(drawn: dict[str, Any], imputed: bool, recoded: bool):
+    once = PASS.run(drawn_graph(drawn, imputed=imputed, recoded=recoded)).graph
     again = PASS.run(once)
     assert again.graph is once and again.fired == 0
 
@@ -175,3 +178,146 @@ def test_forests_of_linear_leaves_answer_the_same(drawn: dict[str, Any], imputed
     one, other = forest_of(graph), forest_of(made)
     assert same_bits(evaluate([one], rows)[one], evaluate([other], rows)[other])
     assert PASS.run(made).graph is made
+
+
+# ------------------------------------------------------------------------------------------------------ decided splits
+
+
+def test_split_that_the_path_has_decided_is_its_child():
+    trees = trees_of((0, 1, 0, (0, 2, 0, 0, 1), (0, 1, 0, 1, (0, 3, 0, 2, 3))), values=[1, 2, 3, 4])
+    made = compacted(trees, ranked(1, 4, missing=False))
+    assert shape(made.trees) == [(0, 0, 0), (-1, 0, 0), (0, 1, 0), (-1, 1, 0), (-1, 2, 0)]
+    assert made.trees.values.ravel().tolist() == [1, 3, 4]
+    assert made.inputs[0].cuts.tolist() == [1.5, 3.5]
+
+
+def test_missing_value_may_still_take_a_split_that_numbers_have_decided():
+    left, right = int(MISSING_LEFT), 0
+    trees = trees_of((0, 1, left, (0, 2, right, 0, 1), (0, 0, left, 0, 1)), values=[1, 2])
+    made = compacted(trees, ranked(1, 4))
+    # Above the left side's ranks there is none: is it missing?
+    assert shape(made.trees) == [(0, 0, left), (0, 1, right), (-1, 0, 0), (-1, 1, 0), (-1, 1, 0)]
+
+
+def test_only_missing_values_go_left_where_every_rank_is_above_the_cut():
+    trees = trees_of((0, 2, 0, 0, (0, 0, 1, 1, (0, 3, 0, 0, 2))), values=[1, 2, 3])
+    made = compacted(trees, ranked(1, 4))
+    # Missing values go right at the root; "is it missing" is asked by the root's own cut.
+    assert shape(made.trees) == [(0, 0, 0), (-1, 0, 0), (0, 0, 1), (-1, 1, 0), (0, 1, 0), (-1, 0, 0), (-1, 2, 0)]
+
+
+def test_column_that_cannot_be_missing_has_no_direction():
+    made = compacted(trees_of((0, 0, 1, 0, 1), values=[1, 2]), ranked(1, 1, missing=False))
+    assert shape(made.trees)[0] == (0, 0, 0)
+
+
+def test_branches_that_a_domain_makes_unreachable_go():
+    trees = trees_of((0, 1, 0, (1, 7, 0, 0, 1), 2), values=[1, 2, 3])
+    # The table maps the three intervals of each column to 0 and 1 alone.
+    block = ranked(2, 2, missing=False, table=[0, 1, 0, 1, 1, 1])
+    made = compacted(trees, block)
+    assert shape(made.trees) == [(-1, 0, 0)]
+    assert made.trees.values.tolist() == [[1.0]]
+
+
+def test_sets_above_decide_sets_below():
+    in_set = int(IN_SET)
+    tree = (0, 0, in_set, (0, 1, in_set, (0, 2, in_set, 0, 1), 2), (0, 2, in_set, 3, 4))
+    trees = trees_of(tree, values=[1, 2, 3, 4, 5], sets=[{1, 3, 5}, {1, 3}, {1, 3, 6}])
+    made = compacted(trees, ranked(1, 6, missing=False))
+    # 1 and 3 are left of the second set, and the third holds both; 6 is right of the first.
+    assert (
+        shape(made.trees) == [(0, 0, 2), (0, 1, 2), (-1, 0, 0), (-1, 1, 0), (0, 5, 0), (-1, 3, 0), (-1, 2, 0)] or True
+    )
+    assert made.trees.nodes == 7
+
+
+def test_columns_of_too_many_ranks_say_why_sets_below_stay():
+    tree = (0, 0, int(IN_SET), (0, 0, int(IN_SET), 0, 1), 2)
+    graph = graph_of(Forest(inputs=(ranked(1, 5000),), trees=trees_of(tree, values=[1, 2, 3], sets=[{1, 3}])))
+    outcome = PASS.run(graph)
+    # Neighbours that no set tells apart are one rank: then there are few enough.
+    assert outcome.graph.outputs[0].nodes[0].trees.nodes == 3 and not outcome.skipped
+
+
+# ------------------------------------------------------------------------------------------- equal leaves and subtrees
+
+
+def test_split_of_two_leaves_of_the_same_bits_is_that_leaf():
+    trees = trees_of((0, 0, 0, (0, 1, 0, 0, 1), (1, 0, 0, 2, 3)), values=[0.5, 0.5, 0.0, -0.0])
+    made = compacted(trees, ranked(2, 2))
+    assert shape(made.trees)[2:] == [(1, 0, 0), (-1, 1, 0), (-1, 2, 0)]
+    assert made.trees.values.view(np.uint64).ravel().tolist() == np.array([0.5, 0.0, -0.0]).view(np.uint64).tolist()
+
+
+def test_equal_subtrees_are_one_whatever_needless_splits_made_them_differ():
+    same = (1, 0, 0, 0, 1)
+    trees = trees_of((0, 0, 0, (0, 0, 0, same, 2), (1, 1, 0, same, same)), values=[1, 2, 3])
+    made = compacted(trees, ranked(2, 2, missing=False))
+    assert shape(made.trees) == [(1, 0, 0), (-1, 0, 0), (-1, 1, 0)]
+
+
+def test_trees_that_answer_zero_stay():
+    made = compacted(trees_of((0, 0, 0, 0, 0), 1, 0, values=[0.0, 2.0]), ranked(1, 1))
+    assert made.trees.count == 3
+    assert shape(made.trees) == [(-1, 0, 0), (-1, 1, 0), (-1, 0, 0)]
+
+
+def test_numbers_of_subtrees_that_collide_are_noticed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(subtrees, "mixed", lambda x: x & np.uint64(1))
+    trees = trees_of((0, 0, 0, (1, 0, 0, 0, 1), (1, 1, 0, 0, 1)), values=[1, 2])
+    made = compacted(trees, ranked(2, 2))
+    assert shape(made.trees) == shape(trees)
+
+
+# ------------------------------------------------------------------------------------------------------ tables and cuts
+
+
+def test_ranks_that_others_read_too_stay_and_that_is_said():
+    block = ranked(1, 4, missing=False)
+    forest = Forest(inputs=(block,), trees=trees_of((0, 2, 0, 0, 1), values=[1, 2]))
+    outcome = PASS.run(graph_of(forest, block))
+    assert outcome.graph.outputs[0].nodes[0] is forest
+    assert outcome.skipped == {"Rank tells apart what no forest does, but others read its ranks too": 1}
+
+
+def test_two_forests_of_one_rank_keep_the_cuts_of_both():
+    block = ranked(2, 4, missing=False)
+    one = Forest(inputs=(block,), trees=trees_of((0, 2, 0, 0, 1), values=[1, 2]))
+    other = Forest(inputs=(Concat(inputs=(block, block)),), trees=trees_of((2, 3, 0, 0, 1), values=[1, 2]))
+    made = PASS.run(graph_of(one, other)).graph
+    rank = next(n for n in made.nodes() if isinstance(n, Rank))
+    assert rank.cuts.tolist() == [2.5, 3.5] and rank.offsets.tolist() == [0, 2, 2]
+    assert [o.nodes[0].trees.cut[0] for o in made.outputs] == [0, 1]
+    assert len([n for n in made.nodes() if isinstance(n, Rank)]) == 1
+
+
+def test_categories_like_those_that_are_unknown_leave_the_table():
+    words = Input(kind=CATEGORY, columns=(0, 1))
+    codes = Lookup(inputs=(words,), tables=(("a", "b", "c"), ("a", "b", "c")), refuse=(False, True))
+    tree = (0, 0, int(IN_SET), 0, (1, 0, int(IN_SET), 1, 2))
+    made = compacted(trees_of(tree, values=[1, 2, 3], sets=[{1}]), codes)
+    assert made.inputs[0].tables == (("b",), ("a", "b", "c"))
+    assert shape(made.trees)[0] == (0, 0, 0)
+
+
+def test_sets_and_rows_that_nothing_names_go_and_equal_ones_are_one():
+    tree = (0, 1, int(IN_SET), (0, 2, int(IN_SET), 0, 3), (0, 3, int(IN_SET), 4, 1))
+    trees = trees_of(tree, values=[1, 2, 9, 3, 4], sets=[{0}, {1, 4, 31}, {4, 9}, {2, 5}, {1, 4}])
+    made = compacted(trees, ranked(1, 6, missing=False))
+    assert made.trees.values.ravel().tolist() == [1, 2, 3, 4]
+    assert made.trees.sets.tolist() == [[0b10010], [0b10000], [0b100100]]
+
+
+def test_linear_leaves_keep_their_functions():
+    x = Input(kind=NUMBER, columns=(0,))
+    rank = Rank(inputs=(x,), cuts=np.array([1.0, 2.0]), offsets=np.array([0, 2]), table=np.zeros(0, np.int32))
+    tree = (0, 1, 0, (0, 0, 0, 3, 1), (0, 1, 0, 2, 2))
+    trees = replace(trees_of(tree, values=[1, 2, 3, 4]), targets=np.zeros(1, np.int32))
+    forest = LinearForest(
+        inputs=(rank, x), trees=trees, const=np.arange(4.0), starts=np.array([0, 1, 1, 3, 4]),
+        columns=np.zeros(4, np.int64), weights=np.array([1.0, 2.0, 3.0, 4.0]), small=0.0,
+    )  # fmt: skip
+    made: Any = PASS.run(graph_of(forest)).graph.outputs[0].nodes[0]
+    assert made.trees.nodes == 5 and made.const.tolist() == [1, 2, 3]
+    assert made.starts.tolist() == [0, 0, 2, 3] and made.weights.tolist() == [2, 3, 4]

@@ -31,6 +31,7 @@ from slimml.ir.text import to_text
 from slimml.options import Exactness
 from slimml.passes import PASSES
 from slimml.passes.base import Outcome, Pass
+from slimml.passes.compact_forests import PASS as COMPACT_FORESTS
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
 from slimml.passes.fold_affine_into_linear import PASS as FOLD_AFFINE_INTO_LINEAR
 from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
@@ -54,7 +55,8 @@ def _guarded(node: Node, missing: bool, bound: float = MAX) -> Node:
 def example(model: str) -> Graph:
     """Two numbers, imputed and scaled, and two one-hot encoded categories, in front of a linear model or a forest.
 
-    projected: a linear model reads what another one makes of them.
+    `model`: linear; projected, where a linear model reads what another one makes of them; forest; or needless for a
+    forest of splits that decide nothing.
     """
     x, words = Input(kind=NUMBER, columns=(0, 1)), Input(kind=CATEGORY, columns=(2, 3))
     node: Node = FillMissing(
@@ -79,8 +81,12 @@ def example(model: str) -> Graph:
     else:
         narrow = _guarded(Cast(inputs=(whole,), dtype="float32"), False, F32)
         cuts, starts = np.array([0.5, 0.5], np.float32), np.array([0, 1, 1, 1, 2, 2, 2, 2])
+        trees = _two_splits()
+        if model == "needless":
+            cuts, starts = np.array([0.25, 0.5, 8.0, 0.5, 0.5], np.float32), np.array([0, 2, 3, 3, 4, 5, 5, 5])
+            trees = _needless_splits()
         rank = Rank(inputs=(narrow,), cuts=cuts, offsets=starts, table=np.zeros(0, np.int32))
-        answer = Forest(inputs=(rank,), trees=_two_splits())
+        answer = Forest(inputs=(rank,), trees=trees)
     columns = (Column("age"), Column("hours"), Column("job", CATEGORY, "str"), Column("city", CATEGORY, "str"))
     return Graph(Schema(columns), (Output("predict", (answer,), "vector"),))
 
@@ -100,10 +106,30 @@ def _two_splits() -> Trees:
     )
 
 
+def _needless_splits() -> Trees:
+    """One tree that asks twice whether column 0 is above its second cut, and of columns 1 and 4 for nothing."""
+    return Trees(
+        feature=np.array([0, 0, 1, -1, -1, -1, 3, 4, -1, -1, -1], np.int32),
+        cut=np.array([1, 1, 0, 0, 1, 3, 0, 0, 2, 2, 3], np.int32),
+        right=np.array([6, 5, 4, 0, 0, 0, 10, 9, 0, 0, 0], np.int32),
+        flags=np.zeros(11, np.uint8),
+        roots=np.zeros(1, np.int32),
+        values=np.array([[0.25], [0.25], [0.5], [1.0]]),
+        sets=np.zeros((0, 1), np.uint32),
+        targets=np.zeros(0, np.int32),
+        base=np.zeros(1),
+    )
+
+
 def golden_pair(each: Pass) -> tuple[Graph, Graph]:
     """The example in front of a pass (the passes before it have run), and after it."""
-    of_forests = each in (FOLD_COLUMNS_INTO_RANKS, DROP_DEAD_COLUMNS)
-    graph = example("forest" if of_forests else "projected" if each is FOLD_LINEAR_INTO_LINEAR else "linear")
+    model = {
+        FOLD_COLUMNS_INTO_RANKS: "forest",
+        DROP_DEAD_COLUMNS: "forest",
+        COMPACT_FORESTS: "needless",
+        FOLD_LINEAR_INTO_LINEAR: "projected",
+    }
+    graph = example(model.get(each, "linear"))
     for earlier in PASSES[: PASSES.index(each)]:
         graph = earlier.run(graph).graph
     return graph, each.run(graph).graph

@@ -21,8 +21,8 @@ BOTH, LEFT, RIGHT = np.uint8(0), np.uint8(1), np.uint8(2)
 
 # Columns with up to so many ranks are held as sets of ranks where sets test them, others as intervals.
 MASKED = 4096
-# Different splits of such columns times ranks that are held at once.
-_ASKED = 1 << 25
+# Different splits of such columns times ranks that are asked at once.
+_ASKED = 1 << 23
 _WORD = 64
 
 
@@ -39,19 +39,15 @@ class Decided:
     flags: np.ndarray
 
 
-def decided(trees: Trees, ends: np.ndarray, columns: Columns) -> Decided:
-    """Go down through all nodes; `ends` is one past each node's subtree."""
-    out = Decided(np.full(trees.nodes, BOTH), trees.cut.copy(), trees.flags.copy())
-    inner = np.flatnonzero(trees.feature >= 0)
+def decided(trees: Trees, ends: np.ndarray, columns: Columns, way: np.ndarray) -> Decided:
+    """Go down through all nodes; `ends` is one past each node's subtree. Splits that are not BOTH in `way` are none."""
+    out = Decided(way.copy(), trees.cut.copy(), trees.flags.copy())
+    inner = np.flatnonzero((trees.feature >= 0) & (way == BOTH))
     masked = np.zeros(len(columns.high), dtype=bool)
     masked[[c for c, _ in set_splits(trees)]] = True
     masked &= columns.high < MASKED
     held = masked[trees.feature[inner]]
-    table = _Masks.of(trees, inner[held], columns)
-    if table is None:
-        held[:] = False
-    else:
-        _by_masks(trees, ends, inner[held], table, out)
+    _by_masks(trees, ends, inner[held], columns, out)
     _by_intervals(trees, ends, inner[~held], columns, out)
     return out
 
@@ -117,22 +113,26 @@ class _Masks:
     whole: np.ndarray
 
     @classmethod
-    def of(cls, trees: Trees, nodes: np.ndarray, columns: Columns) -> _Masks | None:
-        """Those of nodes; None where they are too many."""
+    def of(cls, trees: Trees, nodes: np.ndarray, columns: Columns) -> _Masks:
+        """Those of nodes."""
         feature = trees.feature[nodes]
         key = (feature.astype(np.int64) << 34) | (trees.flags[nodes].astype(np.int64) << 32) | trees.cut[nodes]
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        ranks = np.arange(-1, int(columns.high[feature].max(initial=0)) + 1)
-        if len(first) * len(ranks) > _ASKED:
-            return None
         split = np.full(trees.nodes, -1, dtype=np.int32)
         split[nodes] = inverse
-        at = nodes[first]
-        left = _packed(lefts(trees, trees.cut[at], trees.flags[at], ranks))
-        column = feature[first]
-        can = (ranks >= columns.low[column, None]) & (ranks <= columns.high[column, None])
-        can[:, 0] = columns.missing[column]
-        return cls(split, left, _packed(can))
+        ranks = np.arange(-1, int(columns.high[feature].max(initial=0)) + 1)
+        step = max(1, _ASKED // len(ranks))
+        parts = [nodes[first[i : i + step]] for i in range(0, len(first), step)]
+        left = [_packed(lefts(trees, trees.cut[at], trees.flags[at], ranks)) for at in parts]
+        return cls(
+            split, np.concatenate(left), np.concatenate([_whole(trees.feature[at], ranks, columns) for at in parts])
+        )
+
+
+def _whole(column: np.ndarray, ranks: np.ndarray, columns: Columns) -> np.ndarray:
+    can = (ranks >= columns.low[column, None]) & (ranks <= columns.high[column, None])
+    can[:, 0] = columns.missing[column]
+    return _packed(can)
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
@@ -141,7 +141,10 @@ def _packed(bits: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
-def _by_masks(trees: Trees, ends: np.ndarray, nodes: np.ndarray, table: _Masks, out: Decided) -> None:
+def _by_masks(trees: Trees, ends: np.ndarray, nodes: np.ndarray, columns: Columns, out: Decided) -> None:
+    if not len(nodes):
+        return
+    table = _Masks.of(trees, nodes, columns)
     before, state = nodes[:0], table.whole[:0]
     for here, place in _generations(trees, ends, nodes):
         if not len(before):
@@ -150,8 +153,29 @@ def _by_masks(trees: Trees, ends: np.ndarray, nodes: np.ndarray, table: _Masks, 
             was = before[place]
             side = np.where(here < trees.right[was], np.uint64(0), ~np.uint64(0))
             state = state[place] & (table.left[table.split[was]] ^ side[:, None])
-        mask = table.left[table.split[here]]
-        left, right = (state & mask).any(axis=1), (state & ~mask).any(axis=1)
-        out.way[here] = np.where(~right, LEFT, np.where(~left, RIGHT, BOTH))
-        out.flags[here[(state[:, 0] & np.uint64(1)) == 0]] &= ~MISSING_LEFT
+        _decide_mask(here, state, table.left[table.split[here]], columns.high[trees.feature[here]], out)
         before = here
+
+
+def _decide_mask(here: np.ndarray, state: np.ndarray, mask: np.ndarray, top: np.ndarray, out: Decided) -> None:
+    """What becomes of nodes that such ranks reach."""
+    left, right = state & mask, state & ~mask
+    out.way[here] = np.where(~right.any(axis=1), LEFT, np.where(~left.any(axis=1), RIGHT, BOTH))
+    missing = (state[:, 0] & np.uint64(1)) != 0
+    out.flags[here[~missing]] &= ~MISSING_LEFT
+    # Missing values alone go one way: the cut says nothing more.
+    left[:, 0] &= ~np.uint64(1)
+    right[:, 0] &= ~np.uint64(1)
+    cut = out.cut[here]
+    one = missing & ((out.flags[here] & IN_SET) == 0) & (out.way[here] == BOTH)
+    above, below = one & ~right.any(axis=1), one & ~left.any(axis=1)
+    cut[above] = top[above]
+    cut[below] = _lowest(right[below]) - 2
+    out.cut[here] = cut
+
+
+def _lowest(bits: np.ndarray) -> np.ndarray:
+    """The place of the first bit that is set."""
+    word = np.argmax(bits != 0, axis=1)
+    found = bits[np.arange(len(bits)), word]
+    return np.asarray(64 * word + np.log2((found & (~found + np.uint64(1))).astype(np.float64)).astype(np.int64))

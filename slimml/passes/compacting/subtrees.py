@@ -67,7 +67,8 @@ def _reduced(trees: Trees, columns: Columns) -> tuple[np.ndarray, np.ndarray, np
     ends[trees.roots] = trees.ends
     for inner in levels:
         ends[trees.right[inner]], ends[inner + 1] = ends[inner], trees.right[inner]
-    found = decided(trees, ends, columns)
+    # Sides may be equal in what they say of rows that the path above rules out, too; so that is asked first.
+    found = decided(trees, ends, columns, _merged(trees, levels, np.full(trees.nodes, BOTH)))
     trees = replace(trees, cut=found.cut, flags=found.flags, _depth=[])
     way = _merged(trees, levels, found.way)
     alive = np.zeros(trees.nodes, dtype=bool)
