@@ -302,3 +302,24 @@ def cells_of_ranks(block: Node) -> tuple[Cells, RankTable]:
         start.append(at)
         at += len(values[j])
     return Cells(values, run), RankTable(np.concatenate(ranks), np.array(start), np.arange(len(start)))
+
+
+def cells_of_cuts(one: Node, other: Node) -> tuple[RankTable, RankTable, Cells] | None:
+    """Numbers between the cuts of two Ranks of like columns, one "raw column" per column; None where they are none."""
+    if not (isinstance(one, Rank) and isinstance(other, Rank)):
+        return None
+    if one.source.dtype != other.source.dtype or one.type.width != other.type.width or one.cuts.dtype.kind != "f":
+        return None
+    values, run, columns = {}, {}, range(one.type.width)
+    for j in columns:
+        cuts = np.concatenate([r.cuts[r.offsets[j] : r.offsets[j + 1]] for r in (one, other)])
+        values[j] = np.append(np.unique(cuts), np.array([np.inf, np.nan], dtype=cuts.dtype))
+        run[j] = len(values[j]) - 1 if len(values[j]) > _ALL_SPECIAL else 0
+    start = np.cumsum([0, *(len(v) for v in values.values())])[:-1]
+    block = np.full((max((len(v) for v in values.values()), default=0), len(values)), np.nan, dtype=one.source.dtype)
+    for j, own in values.items():
+        block[: len(own), j] = own
+    ranks = [r.evaluate(block) for r in (one, other)]
+    tables = [np.concatenate([r[: len(values[j]), j] for j in columns]) for r in ranks]
+    owner = np.arange(len(values))
+    return RankTable(tables[0], start, owner), RankTable(tables[1], start, owner), Cells(values, run)

@@ -12,14 +12,25 @@ from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.accepted import accepted, refusals_apart
-from slimml.parity.cells import Boundaries, Cells, RankTable, boundaries, cells_of_ranks, forests, rank_table, raw_cells
+from slimml.parity.cells import (
+    Boundaries,
+    Cells,
+    RankTable,
+    boundaries,
+    cells_of_cuts,
+    cells_of_ranks,
+    forests,
+    rank_table,
+    raw_cells,
+)
 from slimml.parity.compare import same_bits
 from slimml.parity.report import NetReport, Seam
 from slimml.parity.splits import Splits, different, goes_left, splits
-from slimml.parity.witness import Layout, Witnesses, layout, walk, witnesses
+from slimml.parity.witness import Layout, Witnesses, held, layout, questions, walk, witnesses
 
 # How far from a cut, in cells, both sides are asked: each cell is a float next to a cut of this or another graph.
 _REACH = np.arange(-3, 3)
+_UNREACHED = "no row reaches the others"
 # Cells far from any cut that are asked of a split as well, and of how many splits together.
 _ODD_CELLS, _QUESTIONS = 64, 1 << 21
 
@@ -38,6 +49,10 @@ class Pair:
     cells: Cells
     raw: bool
     refusals: str = ""
+
+    def turned(self) -> Pair:
+        """The same the other way round."""
+        return Pair(self.after, self.before, self.new, self.old, self.cells, self.raw, self.refusals)
 
     @property
     def identical(self) -> bool:
@@ -73,6 +88,8 @@ def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tupl
             # Behind a projection no raw value belongs to one rank: the trees are compared in rank space.
             own, table = cells_of_ranks(one.inputs[0])
             pairs.append(Pair(one, other, table, table, own, False))
+        elif joint := cells_of_cuts(one.inputs[0], other.inputs[0]):
+            pairs.append(Pair(one, other, *joint, False))
         else:
             skipped = "a column of the forest depends on several raw columns, and the forest was rebuilt"
     return pairs, skipped
@@ -118,7 +135,7 @@ def _sum(reports: list[NetReport], empty: NetReport) -> NetReport:
 
 def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph) -> NetReport:
     one, other = pair.before.trees, pair.after.trees
-    if not pair.raw and (worst := _other_cuts(pair)):
+    if not pair.raw and pair.old is pair.new and (worst := _other_cuts(pair)):
         return NetReport("cuts", seam, 1, 1, faults=1, worst=worst)
     of_node, node = different(one)
     total = len(node)
@@ -127,16 +144,51 @@ def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph) -> NetReport:
     if pair.identical:
         return NetReport("cuts", seam, total, total)
     if not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots)):
-        return NetReport("cuts", seam, 0, total, skipped="the trees were rebuilt; the witnesses stand at their cuts")
+        return _cuts_of_rebuilt(pair, seam, before)
     guilty: set[int] = set()
     worst = ""
-    found = splits(one, pair.old, pair.cells)
+    found, of_new = splits(one, pair.old, pair.cells), different(other)[0]
     for at, cell in _questions(found, _representatives(one, other, of_node, node), pair):
         wrong = np.flatnonzero(_sides_differ(pair, at, cell))
+        wrong = wrong[_somewhere(pair, found, of_new, at[wrong], cell[wrong])]
         guilty.update(of_node[at[wrong]].tolist())
         if len(wrong) and not worst:
             worst = _split_fault(pair, int(at[wrong[0]]), int(cell[wrong[0]]), before)
     return NetReport("cuts", seam, total, total, faults=len(guilty), worst=worst)
+
+
+def _somewhere(pair: Pair, found: Splits, of_new: np.ndarray, at: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Which cells get to any node that has the split of `at` before and after; a pass may ask less of the others."""
+    trees = pair.before.trees
+    key = found.of_node.astype(np.int64) * (int(of_new.max(initial=0)) + 1) + of_new
+    order = np.argsort(key[at], kind="stable")
+    nodes = np.flatnonzero((trees.feature >= 0) & np.isin(key, key[at]))
+    begin, end = (np.searchsorted(key[at][order], key[nodes], side=side) for side in ("left", "right"))
+    count = end - begin
+    question = order[np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))]
+    reached = held(trees, found, layout(pair.cells), np.repeat(nodes, count), cell[question])
+    return np.flatnonzero(np.bincount(question[reached], minlength=len(at)))
+
+
+def _cuts_of_rebuilt(pair: Pair, seam: Seam, graph: Graph) -> NetReport:
+    """Every different split of either forest, asked by rows that are walked from the roots of both."""
+    one, other = pair.before.trees, pair.after.trees
+    if not _alike(one, other):
+        return NetReport("cuts", seam, 0, len(different(one)[1]), skipped=_unlike(one, other))
+    lay = layout(pair.cells)
+    checked, total, guilty, worst = 0, 0, 0, ""
+    for way in (pair, pair.turned()):
+        trees = way.before.trees
+        found = splits(trees, way.old, pair.cells)
+        asked, faulty = np.zeros(found.count, dtype=bool), np.zeros(found.count, dtype=bool)
+        for rows in questions(trees, found, lay, _REACH):
+            asked[found.of_node[rows.node]] = True
+            wrong = _leaves_differ(way, lay, rows)
+            faulty[found.of_node[rows.node[wrong]]] = True
+            if len(wrong) and not worst:
+                worst = _leaf_fault(way, lay, rows, int(wrong[0]), graph)
+        checked, total, guilty = checked + int(asked.sum()), total + found.count, guilty + int(faulty.sum())
+    return NetReport("cuts", seam, checked, total, guilty, _UNREACHED if checked < total else "", worst)
 
 
 def _representatives(one: Trees, other: Trees, of_node: np.ndarray, node: np.ndarray) -> np.ndarray:
@@ -222,19 +274,37 @@ def _witnesses_of_pair(pair: Pair, seam: Seam, graph: Graph) -> NetReport:
     total = int((one.feature >= 0).sum())
     if pair.identical:
         return NetReport("witnesses", seam, total, total)
-    if one.count != other.count or one.values.shape[1] != other.values.shape[1]:
-        return NetReport("witnesses", seam, 0, total, skipped=f"{one.count} trees became {other.count}")
-    lay = layout(pair.cells)
+    if not _alike(one, other):
+        return NetReport("witnesses", seam, 0, total, skipped=_unlike(one, other))
+    rebuilt = not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots))
+    checked, total, guilty, worst = 0, 0, 0, ""
+    # What was rebuilt has nodes of its own: they are reached by rows of their own.
+    for way in (pair, pair.turned()) if rebuilt else (pair,):
+        reached, faulty, said = _walked(way, rebuilt, graph)
+        checked, total = checked + int(reached.sum()), total + int((way.before.trees.feature >= 0).sum())
+        guilty, worst = guilty + int(faulty.sum()), worst or said
+    return NetReport("witnesses", seam, checked, total, guilty, _UNREACHED if checked < total else "", worst)
+
+
+def _walked(pair: Pair, rebuilt: bool, graph: Graph) -> tuple[np.ndarray, np.ndarray, str]:
+    """Which nodes of the forest before rows reach, at which they reach other leaves after, and one of these."""
+    one, lay = pair.before.trees, layout(pair.cells)
     reached, guilty, worst = np.zeros(one.nodes, dtype=bool), np.zeros(one.nodes, dtype=bool), ""
-    for found in witnesses(one, splits(one, pair.old, pair.cells), lay):
+    for found in witnesses(one, splits(one, pair.old, pair.cells), lay, highest=rebuilt):
         reached[found.node] = True
         wrong = _leaves_differ(pair, lay, found)
         guilty[found.node[wrong]] = True
         if len(wrong) and not worst:
             worst = _leaf_fault(pair, lay, found, int(wrong[0]), graph)
-    checked = int(reached.sum())
-    unreached = "no row reaches the others" if checked < total else ""
-    return NetReport("witnesses", seam, checked, total, int(guilty.sum()), unreached, worst)
+    return reached, guilty, worst
+
+
+def _alike(one: Trees, other: Trees) -> bool:
+    return one.count == other.count and one.values.shape[1] == other.values.shape[1]
+
+
+def _unlike(one: Trees, other: Trees) -> str:
+    return f"{one.count} trees became {other.count}"
 
 
 def _leaves_differ(pair: Pair, lay: Layout, found: Witnesses) -> np.ndarray:
@@ -243,23 +313,39 @@ def _leaves_differ(pair: Pair, lay: Layout, found: Witnesses) -> np.ndarray:
     tree = np.searchsorted(one.roots, found.node, side="right") - 1
     old = walk(one, pair.old, lay, found.cells, found.child)
     new = walk(other, pair.new, lay, found.cells, other.roots[tree])
-    apart = np.flatnonzero(~_same_values(one, old, other, new))
+    apart = np.flatnonzero(~_same_leaves(pair, old, new))
     if not len(apart):
         return apart
     # Witnesses are made on the assumption that ranks rise or fall along a run. Where they do neither a witness may not
     # reach its node; walking from the root tells.
     real = walk(one, pair.old, lay, found.cells[apart], one.roots[tree[apart]])
-    return np.asarray(apart[~_same_values(one, real, other, new[apart])])
+    return np.asarray(apart[~_same_leaves(pair, real, new[apart])])
 
 
-def _same_values(one: Trees, old: np.ndarray, other: Trees, new: np.ndarray) -> np.ndarray:
+def _same_leaves(pair: Pair, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    one, other = pair.before.trees, pair.after.trees
     row_old, row_new = one.cut[old], other.cut[new]
+    if isinstance(pair.before, LinearForest) and isinstance(pair.after, LinearForest):
+        same = same_bits(pair.before.const[row_old], pair.after.const[row_new])
+        same &= _same_weights(pair.before, row_old, pair.after, row_new)
+        return np.asarray(same & same_bits(one.values[row_old], other.values[row_new]).all(axis=1))
     if _equal(one.values, other.values):
         same = row_old == row_new
         rest = np.flatnonzero(~same)
         same[rest] = same_bits(one.values[row_old[rest]], other.values[row_new[rest]]).all(axis=1)
         return np.asarray(same)
     return np.asarray(same_bits(one.values[row_old], other.values[row_new]).all(axis=1))
+
+
+def _same_weights(one: LinearForest, old: np.ndarray, other: LinearForest, new: np.ndarray) -> np.ndarray:
+    """Whether the functions of leaves have the same weights; their columns may have moved."""
+    first, begin = one.starts[old], other.starts[new]
+    count = one.starts[old + 1] - first
+    same = count == other.starts[new + 1] - begin
+    for i in range(int(count.max(initial=0))):
+        at = np.flatnonzero(same & (count > i))
+        same[at] = same_bits(one.weights[first[at] + i], other.weights[begin[at] + i])
+    return np.asarray(same)
 
 
 def _leaf_fault(pair: Pair, lay: Layout, found: Witnesses, at: int, graph: Graph) -> str:

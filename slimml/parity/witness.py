@@ -13,6 +13,10 @@ from slimml.parity.splits import Splits
 
 # Node states held at once (nodes x raw columns); trees are taken together up to that.
 _STATES = 1 << 22
+# Rows that are made at once, and of one forest in all, to ask its splits of every cell.
+_ROWS, _ALL_ROWS = 1 << 18, 1 << 22
+# Cells of a run, far from any cut, that a split is asked of too.
+_FAR = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,17 +60,54 @@ def layout(cells: Cells) -> Layout:
 
 
 def witnesses(
-    trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None = None, *, free: bool = False
+    trees: Trees,
+    found: Splits,
+    lay: Layout,
+    which: np.ndarray | None = None,
+    *,
+    free: bool = False,
+    highest: bool = False,
 ) -> Iterator[Witnesses]:
     """Witnesses of the inner nodes of those trees (all of them), a few trees at a time.
 
-    A node that no combination of cells reaches has none.
+    A node that no combination of cells reaches has none. `highest`: with the last of the specials on either side, too.
     """
+    for boxes in _all_boxes(trees, found, lay, which):
+        yield boxes.witnesses(free, highest=highest)
+
+
+def questions(trees: Trees, found: Splits, lay: Layout, reach: np.ndarray) -> Iterator[Witnesses]:
+    """Rows that ask every different split of every cell, each at one of the nodes that the cell can get to.
+
+    Of a run those within `reach` of the cut, and some far from it. The child of each row is its node.
+    """
+    far = min(_FAR, _ALL_ROWS // max(1, found.count))
+    specials = np.zeros(found.specials.shape, dtype=np.uint64)
+    run = np.zeros(found.count, dtype=bool)
+    room = _ALL_ROWS
+    for boxes in _all_boxes(trees, found, lay, None):
+        for rows in boxes.questions(run, specials, reach, far):
+            room -= len(rows.node)
+            yield rows
+            if room <= 0:
+                return
+
+
+def held(trees: Trees, found: Splits, lay: Layout, node: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Whether a row with that cell, in the column that the node tests, can get to each node."""
+    out = np.zeros(len(node), dtype=bool)
+    which = np.unique(np.searchsorted(trees.roots, node, side="right") - 1)
+    for boxes in _all_boxes(trees, found, lay, which) if len(which) else ():
+        here = np.flatnonzero((node >= boxes.nodes[0]) & (node <= boxes.nodes[-1]))
+        out[here] = boxes.hold(node[here], cell[here])
+    return out
+
+
+def _all_boxes(trees: Trees, found: Splits, lay: Layout, which: np.ndarray | None) -> Iterator[_Boxes]:
     ends = trees.ends
     for group in _groups(trees, len(lay.columns), which):
         spans = [np.arange(int(trees.roots[t]), int(ends[t])) for t in group.tolist()]
-        nodes = np.concatenate(spans)
-        yield _Boxes(trees, found, lay, nodes).witnesses(free)
+        yield _Boxes(trees, found, lay, np.concatenate(spans))
 
 
 def _groups(trees: Trees, width: int, which: np.ndarray | None) -> list[np.ndarray]:
@@ -119,12 +160,16 @@ class _Boxes:
     def _at(self, nodes: np.ndarray) -> np.ndarray:
         return np.asarray(self.local[nodes - self.nodes[0]])
 
-    def witnesses(self, free: bool) -> Witnesses:
-        """Up to two rows on either side of every inner node: its neighbour in the run, and one of the specials."""
+    def _inner(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes that test what comes from a raw column, and their splits."""
+        inner = self.nodes[self.trees.feature[self.nodes] >= 0]
+        split = self.found.of_node[inner]
+        return inner[self.found.owner[split] >= 0], split[self.found.owner[split] >= 0]
+
+    def witnesses(self, free: bool, *, highest: bool = False) -> Witnesses:
+        """Some rows on either side of every inner node: its neighbour in the run, and one of the specials or two."""
         trees, found, lay = self.trees, self.found, self.lay
-        inner = self.nodes[trees.feature[self.nodes] >= 0]
-        split = found.of_node[inner]
-        inner, split = inner[found.owner[split] >= 0], split[found.owner[split] >= 0]
+        inner, split = self._inner()
         base, reached = self._base(self._at(inner), inner)
         column = lay.place[found.owner[split]]
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -135,8 +180,11 @@ class _Boxes:
             near = np.where(found.rising[split] == left, self.high[at, column], self.low[at, column])
             in_run = self.low[at, column] <= self.high[at, column]
             special = self._lowest_special(at, column)
-            for ok, cell in ((in_run, near), (special >= 0, lay.run[column] + special)):
-                parts.append((np.flatnonzero(ok & reached), child, cell))
+            sides = [(in_run, near), (special >= 0, lay.run[column] + special)]
+            if highest:
+                last = self._highest_special(at, column)
+                sides.append((last > special, lay.run[column] + last))
+            parts += [(np.flatnonzero(ok & reached), child, cell) for ok, cell in sides]
         rows = np.concatenate([keep for keep, _, _ in parts])
         cells = base[rows]
         cells[np.arange(len(rows)), column[rows]] = np.concatenate([cell[keep] for keep, _, cell in parts])
@@ -144,6 +192,50 @@ class _Boxes:
         if free:
             untested[np.arange(len(rows)), column[rows]] = False
         return Witnesses(inner[rows], np.concatenate([child[keep] for keep, child, _ in parts]), cells, untested)
+
+    def questions(self, run: np.ndarray, specials: np.ndarray, reach: np.ndarray, far: int) -> Iterator[Witnesses]:
+        """Rows for what has not been asked yet; `run` and `specials` say, by split, what has been."""
+        inner, split = self._inner()
+        base, reached = self._base(self._at(inner), inner)
+        inner, split, base = inner[reached], split[reached], base[reached]
+        column = self.lay.place[self.found.owner[split]]
+        at = self._at(inner)
+        low, high = self.low[at, column], self.high[at, column]
+        edge = np.where(self.found.rising[split], self.found.right[split, 0], self.found.left[split, 0])
+        fresh = np.flatnonzero((low < edge) & (edge <= high) & ~run[split])
+        fresh = fresh[np.unique(split[fresh], return_index=True)[1]]
+        run[split[fresh]] = True
+        for part in _chunks(fresh, len(reach) + far):
+            spread = np.linspace(low[part], high[part], far, axis=1).astype(np.int64)
+            beside = np.clip(edge[part, None] + reach, low[part, None], high[part, None])
+            yield _asked(inner, base, column, part, np.concatenate([beside, spread], axis=1))
+        mask = self._specials(at, column, specials.shape[1])
+        while len(fresh := np.flatnonzero((mask & ~specials[split]).any(axis=1))):
+            fresh = fresh[np.unique(split[fresh], return_index=True)[1]]
+            for part in _chunks(fresh, 64 * mask.shape[1]):
+                todo = mask[part] & ~specials[split[part]]
+                specials[split[part]] |= todo
+                bits = np.unpackbits(todo.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+                row, special = np.nonzero(bits)
+                yield _asked(inner, base, column, part[row], (self.lay.run[column[part[row]]] + special)[:, None])
+
+    def hold(self, node: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Whether the box of each node holds a cell of the column that it tests."""
+        at, column = self._at(node), self.lay.place[self.found.owner[self.found.of_node[node]]]
+        special = cell - self.lay.run[column]
+        inside = (self.low[at, column] <= cell) & (cell <= self.high[at, column])
+        some = np.flatnonzero(special >= 0)
+        word = self.mask[at[some], self.lay.word[column[some]] + (special[some] >> 6)]
+        inside[some] = (word >> (special[some] & 63).astype(np.uint64)) & np.uint64(1) != 0
+        return np.asarray(inside & self._base(at, node)[1])
+
+    def _specials(self, at: np.ndarray, column: np.ndarray, words: int) -> np.ndarray:
+        out = np.zeros((len(at), words), dtype=np.uint64)
+        count = self.lay.word[column + 1] - self.lay.word[column]
+        for w in range(int(count.max(initial=0))):
+            some = np.flatnonzero(count > w)
+            out[some, w] = self.mask[at[some], self.lay.word[column[some]] + w]
+        return out
 
     def _untested(self, at: np.ndarray) -> np.ndarray:
         """Where a box is as wide as its column."""
@@ -176,6 +268,28 @@ class _Boxes:
             lowest = bits & (~bits + np.uint64(1))
             out[some] = 64 * w + np.log2(lowest.astype(np.float64)).astype(np.int64)
         return out
+
+    def _highest_special(self, at: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The last special cell of a column in each state, -1 where there is none."""
+        words = int((self.lay.word[column + 1] - self.lay.word[column]).max(initial=0))
+        bits = self._specials(at, column, words).astype("<u8").view(np.uint8)
+        bits = np.unpackbits(bits, axis=1, bitorder="little")[:, ::-1]
+        if not bits.shape[1]:
+            return np.full(len(at), -1, dtype=np.int64)
+        return np.asarray(np.where(bits.any(axis=1), bits.shape[1] - 1 - np.argmax(bits, axis=1), -1))
+
+
+def _chunks(at: np.ndarray, each: int) -> list[np.ndarray]:
+    size = max(1, _ROWS // max(1, each))
+    return [at[i : i + size] for i in range(0, len(at), size)]
+
+
+def _asked(inner: np.ndarray, base: np.ndarray, column: np.ndarray, at: np.ndarray, asked: np.ndarray) -> Witnesses:
+    """A row for each cell of `asked`, (nodes, cells), in the column that its node tests."""
+    row = np.repeat(at, asked.shape[1])
+    cells = base[row]
+    cells[np.arange(len(row)), column[row]] = asked.ravel()
+    return Witnesses(inner[row], inner[row], cells, np.zeros((0, 0), dtype=bool))
 
 
 def _full_masks(lay: Layout) -> np.ndarray:
