@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slimml.backends.base import Cost, Payload, Refusal
+from slimml.backends.spread_sets import spread_sets
 from slimml.ir.graph import Graph
 from slimml.ir.ops.delegates import Opaque
 from slimml.options import ShrinkOptions
@@ -27,5 +28,5 @@ class PortableBackend:
         return Cost(0.0, 0)
 
     def compile(self, graph: Graph, options: ShrinkOptions) -> Payload:
-        """The graph itself."""
-        return Payload("portable", graph)
+        """The graph itself, its sets as columns."""
+        return Payload("portable", spread_sets(graph))

@@ -10,6 +10,7 @@ import numpy as np
 
 from slimml._optional import missing
 from slimml.backends.base import Cost, Payload, Refusal
+from slimml.backends.spread_sets import spread_sets
 from slimml.ir.forest import Trees
 from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest, LinearForest
@@ -44,8 +45,8 @@ class TreeliteBackend:
         return Cost(nodes * _SECONDS, nodes * _BYTES)
 
     def compile(self, graph: Graph, options: ShrinkOptions) -> Payload:
-        """The graph itself: what changes is who runs it."""
-        return Payload("treelite", graph)
+        """The graph itself, its sets as columns: what changes is who runs it."""
+        return Payload("treelite", spread_sets(graph))
 
 
 def refusal_of_sums(trees: Trees) -> str | None:

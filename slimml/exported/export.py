@@ -19,6 +19,8 @@ from slimml.parity.reference import NoReference
 from slimml.parity.report import SeamReport
 from slimml.parity.rows import concat
 from slimml.parity.seams import Checker
+from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
+from slimml.passes.fold_columns_into_ranks import PASS as FOLD_COLUMNS_INTO_RANKS
 from slimml.runtime.engines.onnx import Session
 from slimml.runtime.predictor import Model
 from slimml.sample import golden_rows
@@ -66,7 +68,7 @@ def export(artifact: Source, out: str | os.PathLike[str]) -> ExportResult:
         raise NoBackendError(f"the artifact keeps {steps} as Python of yours, which no other runtime runs", hint=hint)
     model, kind = Model(source), os.path.splitext(os.fspath(out))[1].lower()
     model.check()
-    graph = _with_models(model.graph, source, kind)
+    graph = _with_sets(_with_models(model.graph, source, kind))
     refused = writer.refusal(graph)
     if refused is not None:
         raise NoBackendError(f"{kind} cannot hold this model: {refused}", hint="Another ending may: .onnx, .tl, .c.")
@@ -97,6 +99,13 @@ def _with_models(graph: Graph, artifact: Artifact, kind: str) -> Graph:
         return Opaque(inputs=node.inputs, model=bytes(section), width=node.width, run=run, origin=node.origin)
 
     return graph.map(rule)
+
+
+def _with_sets(graph: Graph) -> Graph:
+    """Sets of categories that our own engines read as columns (backends/spread_sets.py), as sets again."""
+    for each in (FOLD_COLUMNS_INTO_RANKS, DROP_DEAD_COLUMNS):
+        graph = each.run(graph).graph
+    return graph
 
 
 def _compared(graph: Graph, model: Model, opened: Any) -> SeamReport:

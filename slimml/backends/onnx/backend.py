@@ -13,6 +13,7 @@ from slimml.backends.onnx import rules
 from slimml.backends.onnx.program import Program
 from slimml.backends.onnx.protobuf import serialize
 from slimml.backends.onnx.region import Region, regions_of
+from slimml.backends.spread_sets import spread_sets
 from slimml.backends.treelite import refusal_of_sums
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
@@ -64,7 +65,7 @@ class OnnxBackend:
 
     def compile(self, graph: Graph, options: ShrinkOptions) -> Payload:
         """Each region, and each model that comes in ONNX already, as an OnnxCall, the rest of the graph around them."""
-        graph, made = _called(graph)
+        graph, made = _called(spread_sets(graph))
         regions = regions_of(graph)
         names = [SECTION if i == 0 else f"{SECTION}{i}" for i in range(len(regions))]
         sections = made | {name: serialize(_program(r)) for name, r in zip(names, regions, strict=True)}
