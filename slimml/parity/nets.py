@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from slimml.ir.forest import ARRAYS, Trees
+from slimml.ir.forest import ARRAYS, MISSING_LEFT, Trees
 from slimml.ir.graph import Graph
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
@@ -56,13 +56,35 @@ class Pair:
 
     @property
     def identical(self) -> bool:
-        """Whether trees and ranks are the same arrays, so that every walk is the same."""
+        """Whether trees and ranks are the same arrays, so that every walk is the same.
+
+        Directions of missing values may differ where none can come.
+        """
         a, b = self.before.trees, self.after.trees
-        return all(_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS) and (
-            _equal(self.old.ranks, self.new.ranks)
+        return (
+            all(_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS if name != "flags")
+            and _equal(self.old.ranks, self.new.ranks)
             and _equal(self.old.start, self.new.start)
             and _equal(self.old.owner, self.new.owner)
+            and _equal(a.flags | MISSING_LEFT, b.flags | MISSING_LEFT)
+            and not _missing_comes(a, np.flatnonzero(a.flags != b.flags))
         )
+
+
+def _missing_comes(trees: Trees, nodes: np.ndarray) -> bool:
+    """Whether a missing value can get to any of those inner nodes, by the splits above that test the same column."""
+    inner = np.flatnonzero(trees.feature >= 0)
+    parent = np.full(trees.nodes, -1, dtype=np.int64)
+    parent[inner + 1] = parent[trees.right[inner]] = inner
+    at, column = nodes, trees.feature[nodes]
+    while len(at):
+        above = parent[at]
+        if (above < 0).any():
+            return True
+        left = (trees.flags[above] & MISSING_LEFT) != 0
+        comes = (trees.feature[above] != column) | (left == (at == above + 1))
+        at, column = above[comes], column[comes]
+    return False
 
 
 def paired(before: Graph, after: Graph, known: Boundaries | None = None) -> tuple[list[Pair], str]:
@@ -145,21 +167,20 @@ def _cuts_of_pair(pair: Pair, seam: Seam, before: Graph) -> NetReport:
         return NetReport("cuts", seam, total, total)
     if not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots)):
         return _cuts_of_rebuilt(pair, seam, before)
-    guilty: set[int] = set()
-    worst = ""
-    found, of_new = splits(one, pair.old, pair.cells), different(other)[0]
+    found = splits(one, pair.old, pair.cells)
+    apart = [np.zeros((2, 0), dtype=np.int64)]
     for at, cell in _questions(found, _representatives(one, other, of_node, node), pair):
-        wrong = np.flatnonzero(_sides_differ(pair, at, cell))
-        wrong = wrong[_somewhere(pair, found, of_new, at[wrong], cell[wrong])]
-        guilty.update(of_node[at[wrong]].tolist())
-        if len(wrong) and not worst:
-            worst = _split_fault(pair, int(at[wrong[0]]), int(cell[wrong[0]]), before)
-    return NetReport("cuts", seam, total, total, faults=len(guilty), worst=worst)
+        apart.append(np.stack([at, cell])[:, _sides_differ(pair, at, cell)])
+    at, cell = np.concatenate(apart, axis=1)
+    wrong = _somewhere(pair, found, at, cell) if len(at) else at
+    guilty = len(np.unique(of_node[at[wrong]]))
+    worst = _split_fault(pair, int(at[wrong[0]]), int(cell[wrong[0]]), before) if guilty else ""
+    return NetReport("cuts", seam, total, total, faults=guilty, worst=worst)
 
 
-def _somewhere(pair: Pair, found: Splits, of_new: np.ndarray, at: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def _somewhere(pair: Pair, found: Splits, at: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Which cells get to any node that has the split of `at` before and after; a pass may ask less of the others."""
-    trees = pair.before.trees
+    trees, of_new = pair.before.trees, different(pair.after.trees)[0]
     key = found.of_node.astype(np.int64) * (int(of_new.max(initial=0)) + 1) + of_new
     order = np.argsort(key[at], kind="stable")
     nodes = np.flatnonzero((trees.feature >= 0) & np.isin(key, key[at]))
@@ -277,13 +298,22 @@ def _witnesses_of_pair(pair: Pair, seam: Seam, graph: Graph) -> NetReport:
     if not _alike(one, other):
         return NetReport("witnesses", seam, 0, total, skipped=_unlike(one, other))
     rebuilt = not (_equal(one.feature < 0, other.feature < 0) and _equal(one.roots, other.roots))
-    checked, total, guilty, worst = 0, 0, 0, ""
+    guilty, worst = _single_leaves(pair)
+    checked, total = 0, 0
     # What was rebuilt has nodes of its own: they are reached by rows of their own.
     for way in (pair, pair.turned()) if rebuilt else (pair,):
         reached, faulty, said = _walked(way, rebuilt, graph)
         checked, total = checked + int(reached.sum()), total + int((way.before.trees.feature >= 0).sum())
         guilty, worst = guilty + int(faulty.sum()), worst or said
     return NetReport("witnesses", seam, checked, total, guilty, _UNREACHED if checked < total else "", worst)
+
+
+def _single_leaves(pair: Pair) -> tuple[int, str]:
+    """How many trees that are one leaf in both forests answer otherwise, and one of these."""
+    old, new = (f.trees.roots.astype(np.int64) for f in (pair.before, pair.after))
+    single = np.flatnonzero((pair.before.trees.feature[old] < 0) & (pair.after.trees.feature[new] < 0))
+    wrong = single[~_same_leaves(pair, old[single], new[single])]
+    return len(wrong), f"tree {wrong[0]} is another leaf" if len(wrong) else ""
 
 
 def _walked(pair: Pair, rebuilt: bool, graph: Graph) -> tuple[np.ndarray, np.ndarray, str]:

@@ -70,23 +70,26 @@ def witnesses(
 ) -> Iterator[Witnesses]:
     """Witnesses of the inner nodes of those trees (all of them), a few trees at a time.
 
-    A node that no combination of cells reaches has none. `highest`: with the last of the specials on either side, too.
+    A node that no combination of cells reaches has none. `highest`: twice as many, from the other corner of its box.
     """
     for boxes in _all_boxes(trees, found, lay, which):
-        yield boxes.witnesses(free, highest=highest)
+        yield boxes.witnesses(free)
+        if highest:
+            yield boxes.witnesses(free, highest=True)
 
 
 def questions(trees: Trees, found: Splits, lay: Layout, reach: np.ndarray) -> Iterator[Witnesses]:
     """Rows that ask every different split of every cell, each at one of the nodes that the cell can get to.
 
-    Of a run those within `reach` of the cut, and some far from it. The child of each row is its node.
+    Of a run those within `reach` of the cut, and some far from it. The child of each row is its node. Where they are
+    few, the special cells are asked at every node.
     """
     far = min(_FAR, _ALL_ROWS // max(1, found.count))
     specials = np.zeros(found.specials.shape, dtype=np.uint64)
     run = np.zeros(found.count, dtype=bool)
     room = _ALL_ROWS
     for boxes in _all_boxes(trees, found, lay, None):
-        for rows in boxes.questions(run, specials, reach, far):
+        for rows in boxes.questions(run, specials, reach, far, room // 4):
             room -= len(rows.node)
             yield rows
             if room <= 0:
@@ -167,10 +170,10 @@ class _Boxes:
         return inner[self.found.owner[split] >= 0], split[self.found.owner[split] >= 0]
 
     def witnesses(self, free: bool, *, highest: bool = False) -> Witnesses:
-        """Some rows on either side of every inner node: its neighbour in the run, and one of the specials or two."""
+        """Up to two rows on either side of every inner node: its neighbour in the run, and one of the specials."""
         trees, found, lay = self.trees, self.found, self.lay
         inner, split = self._inner()
-        base, reached = self._base(self._at(inner), inner)
+        base, reached = self._base(self._at(inner), inner, highest=highest)
         column = lay.place[found.owner[split]]
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         for left in (True, False):
@@ -179,12 +182,9 @@ class _Boxes:
             # The end of the child's stretch that lies next to the cut.
             near = np.where(found.rising[split] == left, self.high[at, column], self.low[at, column])
             in_run = self.low[at, column] <= self.high[at, column]
-            special = self._lowest_special(at, column)
-            sides = [(in_run, near), (special >= 0, lay.run[column] + special)]
-            if highest:
-                last = self._highest_special(at, column)
-                sides.append((last > special, lay.run[column] + last))
-            parts += [(np.flatnonzero(ok & reached), child, cell) for ok, cell in sides]
+            special = self._special(at, column, highest=highest)
+            for ok, cell in ((in_run, near), (special >= 0, lay.run[column] + special)):
+                parts.append((np.flatnonzero(ok & reached), child, cell))
         rows = np.concatenate([keep for keep, _, _ in parts])
         cells = base[rows]
         cells[np.arange(len(rows)), column[rows]] = np.concatenate([cell[keep] for keep, _, cell in parts])
@@ -193,10 +193,15 @@ class _Boxes:
             untested[np.arange(len(rows)), column[rows]] = False
         return Witnesses(inner[rows], np.concatenate([child[keep] for keep, child, _ in parts]), cells, untested)
 
-    def questions(self, run: np.ndarray, specials: np.ndarray, reach: np.ndarray, far: int) -> Iterator[Witnesses]:
-        """Rows for what has not been asked yet; `run` and `specials` say, by split, what has been."""
+    def questions(
+        self, run: np.ndarray, specials: np.ndarray, reach: np.ndarray, far: int, room: int
+    ) -> Iterator[Witnesses]:
+        """Rows for what has not been asked yet; `run` and `specials` say, by split, what has been.
+
+        Up to `room` special cells are asked at every node.
+        """
         inner, split = self._inner()
-        base, reached = self._base(self._at(inner), inner)
+        base, reached = self._base(self._at(inner), inner, highest=True)
         inner, split, base = inner[reached], split[reached], base[reached]
         column = self.lay.place[self.found.owner[split]]
         at = self._at(inner)
@@ -210,14 +215,23 @@ class _Boxes:
             beside = np.clip(edge[part, None] + reach, low[part, None], high[part, None])
             yield _asked(inner, base, column, part, np.concatenate([beside, spread], axis=1))
         mask = self._specials(at, column, specials.shape[1])
+        if int(self.lay.specials[column].sum()) <= room:
+            np.bitwise_or.at(specials, split, mask)
+            yield from self._at_specials(inner, base, column, np.arange(len(inner)), mask)
         while len(fresh := np.flatnonzero((mask & ~specials[split]).any(axis=1))):
             fresh = fresh[np.unique(split[fresh], return_index=True)[1]]
-            for part in _chunks(fresh, 64 * mask.shape[1]):
-                todo = mask[part] & ~specials[split[part]]
-                specials[split[part]] |= todo
-                bits = np.unpackbits(todo.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-                row, special = np.nonzero(bits)
-                yield _asked(inner, base, column, part[row], (self.lay.run[column[part[row]]] + special)[:, None])
+            todo = mask[fresh] & ~specials[split[fresh]]
+            specials[split[fresh]] |= todo
+            yield from self._at_specials(inner, base, column, fresh, todo)
+
+    def _at_specials(
+        self, inner: np.ndarray, base: np.ndarray, column: np.ndarray, at: np.ndarray, mask: np.ndarray
+    ) -> Iterator[Witnesses]:
+        for part in _chunks(np.arange(len(at)), 64 * mask.shape[1]):
+            bits = np.unpackbits(mask[part].astype("<u8").view(np.uint8), axis=1, bitorder="little")
+            row, special = np.nonzero(bits)
+            node = at[part[row]]
+            yield _asked(inner, base, column, node, (self.lay.run[column[node]] + special)[:, None])
 
     def hold(self, node: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Whether the box of each node holds a cell of the column that it tests."""
@@ -246,14 +260,15 @@ class _Boxes:
             out[:, c] &= whole[:, lay.word[c] : lay.word[c + 1]].all(axis=1)
         return np.asarray(out)
 
-    def _base(self, at: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A row of cells inside of each node's box, corners before middles, and whether there is one."""
+    def _base(self, at: np.ndarray, node: np.ndarray, *, highest: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """A row of cells in a corner of each node's box, the other one where `highest`, and whether there is one."""
         low, high = self.low[at], self.high[at]
         in_run = low <= high
         # Corners of the box are where an off-by-one shows.
-        corner = np.where(((node[:, None] + np.arange(low.shape[1])) & 1) == 0, low, high)
+        corner = np.where(((node[:, None] + np.arange(low.shape[1])) & 1) == highest, low, high)
         count = len(self.lay.columns)
-        special = np.stack([self._lowest_special(at, np.full(len(at), c)) for c in range(count)], axis=1)
+        every = [self._special(at, np.full(len(at), c), highest=highest) for c in range(count)]
+        special = np.stack(every, axis=1)
         cells = np.where(in_run, corner, self.lay.run + special)
         return cells.astype(np.int32), (in_run | (special >= 0)).all(axis=1)
 
@@ -268,6 +283,9 @@ class _Boxes:
             lowest = bits & (~bits + np.uint64(1))
             out[some] = 64 * w + np.log2(lowest.astype(np.float64)).astype(np.int64)
         return out
+
+    def _special(self, at: np.ndarray, column: np.ndarray, *, highest: bool) -> np.ndarray:
+        return self._highest_special(at, column) if highest else self._lowest_special(at, column)
 
     def _highest_special(self, at: np.ndarray, column: np.ndarray) -> np.ndarray:
         """The last special cell of a column in each state, -1 where there is none."""
