@@ -51,6 +51,7 @@ bench: $(VENV)/installed-all,test
 	$(PY) -m benchmarks.gate
 	mkdir -p .bench
 	$(PY) -m pytest benchmarks/test_speed.py -p no:xdist --benchmark-json .bench/speed.json
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/test_random_pipelines.py -k next_to_every_cut
 
 fuzz: $(VENV)/installed-$(TEST_SET)
 	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m hypothesis $(PYTEST_ARGS)

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from slimml.ir.forest import Trees
+from slimml.ir.forest import IN_SET, Trees
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, LowerBound
@@ -88,7 +88,7 @@ def _bare(block: Node) -> bool:
 
 def _renumbered(trees: Trees, splits: Splits) -> Trees:
     table, position = splits.sets()
-    in_set = (splits.flags & 2) != 0
+    in_set = (splits.flags & IN_SET) != 0
     cut = splits.cut.copy()
     cut[in_set] = position[splits.cut[in_set]]
     inner = splits.of_node >= 0

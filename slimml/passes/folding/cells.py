@@ -2,7 +2,9 @@
 
 `pulled` moves such a function to the other side of an op: what is constant on intervals of y = f(x) is constant on
 intervals of x. Where f rises or falls in floating point each end is one float, found by bisection over the ordered
-floats with f's own arithmetic; where it does so only up to rounding every float around an end is asked.
+floats with f's own arithmetic; where it does so only up to rounding every float around an end is asked. (On a flat
+curve more floats are within rounding of an end than can be asked. Then those next to it are, and of the others some at
+every distance, up to the last that rounding could reach; one that lies on the wrong side keeps the op as it is.)
 """
 
 from __future__ import annotations
