@@ -49,18 +49,20 @@ def run(graph: Graph) -> Outcome:
     nodes = graph.nodes()
     demand = _demands(graph, nodes)
     dropped = sum(int((~demand[n]).sum()) for n in nodes)
-    if not dropped:
-        return Outcome(graph)
-    mapping: dict[Node, Node] = {}
-    kept: dict[Node, np.ndarray] = {}
-    for node in nodes:
-        mapping[node], kept[node] = _narrowed(node, tuple(mapping[x] for x in node.inputs), kept, demand[node])
-    if all(mapping[n] is n for n in nodes):
-        return Outcome(graph)
-    narrowed = graph.with_nodes(mapping)
+    narrowed = graph
+    if dropped:
+        mapping: dict[Node, Node] = {}
+        kept: dict[Node, np.ndarray] = {}
+        for node in nodes:
+            mapping[node], kept[node] = _narrowed(node, tuple(mapping[x] for x in node.inputs), kept, demand[node])
+        narrowed = graph.with_nodes(mapping)
+    # Passes before may have left columns that nothing reads any more.
     read = {c for x in narrowed.inputs() for c in x.columns}
+    idle = sum(c.read and i not in read for i, c in enumerate(graph.schema.columns))
+    if narrowed is graph and not idle:
+        return Outcome(graph)
     columns = tuple(replace(c, read=i in read) for i, c in enumerate(graph.schema.columns))
-    return Outcome(replace(narrowed, schema=replace(graph.schema, columns=columns)), dropped)
+    return Outcome(replace(narrowed, schema=replace(graph.schema, columns=columns)), max(dropped, idle))
 
 
 PASS = Pass("drop-dead-columns", Exactness.BITWISE, run)

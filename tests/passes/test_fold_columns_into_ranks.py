@@ -186,3 +186,14 @@ def test_linear_forests_keep_the_numbers_that_their_leaves_read():
     graph = final("lightgbm/linear-pipeline")
     (forest,) = [f for f in forests(graph) if isinstance(f, LinearForest)]
     assert left(graph) == set() and forest.inputs[1].type.dtype == "float64"
+
+
+def test_columns_that_the_fold_leaves_unread_are_marked_so():
+    graph = final("lightgbm/pipeline")
+    read = {c for x in graph.inputs() for c in x.columns}
+    assert [c.read for c in graph.schema.columns] == [i in read for i in range(len(graph.schema.columns))]
+    plain = _one_hot_stump(
+        Lookup(inputs=(Input(kind=CATEGORY, columns=(0, 1)),), tables=(("a", "b"), ("u", "v")), refuse=(False, False))
+    )
+    after = run_passes(plain, PASSES)[0]
+    assert [c.read for c in after.schema.columns] == [True, False]

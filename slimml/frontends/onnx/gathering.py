@@ -29,6 +29,8 @@ def gather(step: Step) -> tuple[Value]:
         raise step.unsupported("another axis of a constant than the first")
     if at.forest is not None and table.ndim == 2:
         return (_terms(step, at, table),)
+    if table.ndim == 2:
+        raise step.unsupported("rows of a table at computed places, as slimml writes linear heads that read categories")
     if table.ndim != 1 or not len(table):
         raise step.unsupported(f"a constant of {table.ndim} axes")
     if at.codes is not None and table.dtype.kind in "fiu":
