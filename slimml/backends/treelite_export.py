@@ -19,9 +19,10 @@ from slimml.errors import NoBackendError
 from slimml.ir.floats import narrowed
 from slimml.ir.forest import IN_SET, MISSING, MISSING_LEFT, Trees, step
 from slimml.ir.graph import Graph
+from slimml.ir.narrow import origin_of
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
-from slimml.ir.ops.columns import Cast, Concat, Input, Select
+from slimml.ir.ops.columns import Cast, Input
 from slimml.ir.ops.heads import Sigmoid
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.numeric import Divide, Guard
@@ -164,19 +165,19 @@ def _sources(forest: Forest) -> dict[int, _Source | None]:
 
 def _source(node: Node, column: int) -> _Source | None:
     """Where a column of a forest comes from, if the file can start there."""
-    node, column = _moved(node, column)
+    node, column = origin_of(node, column)
     if isinstance(node, Recode | Lookup):
         return _codes(node, column)
     if not isinstance(node, Rank) or not node.source.dtype.startswith("float"):
         return None
     rank, own, narrow = node, column, False
-    node, column = _moved(node.inputs[0], column)
+    node, column = origin_of(node.inputs[0], column)
     while isinstance(node, Guard | Cast):
         if isinstance(node, Cast):
             if node.dtype not in ("float32", "float64"):
                 return None
             narrow = narrow or node.dtype == "float32"
-        node, column = _moved(node.inputs[0], column)
+        node, column = origin_of(node.inputs[0], column)
     if not isinstance(node, Input) or node.kind != "number":
         return None
     return _Numbers(node.columns[column], rank, own, narrow)
@@ -188,31 +189,17 @@ def _codes(node: Recode | Lookup, column: int) -> Codes | None:
         if node.values.dtype != np.int32:
             return None
         ranks = node.values[node.offsets[column] : node.offsets[column + 1]]
-        below, at = _moved(node.inputs[0], column)
+        below, at = origin_of(node.inputs[0], column)
         if not isinstance(below, Lookup):
             return None
         node, column = below, at
     if node.source.numeric:
         return None
-    source, at = _moved(node.inputs[0], column)
+    source, at = origin_of(node.inputs[0], column)
     if not isinstance(source, Input) or source.kind != "category":
         return None
     codes = np.arange(len(node.tables[column]) + 1) if ranks is None else ranks
     return Codes(source.columns[at], node, column, codes)
-
-
-def _moved(node: Node, column: int) -> tuple[Node, int]:
-    """The same column before what only picks columns and puts blocks together."""
-    while isinstance(node, Select | Concat):
-        if isinstance(node, Select):
-            column, node = int(node.index[column]), node.inputs[0]
-            continue
-        for part in node.inputs:
-            if column < part.type.width:
-                node = part
-                break
-            column -= part.type.width
-    return node, column
 
 
 def _on_raw_columns(forest: Forest) -> tuple[Trees, np.ndarray]:

@@ -22,6 +22,25 @@ COLUMN_BY_COLUMN = (
 )
 
 
+def part_of(concat: Concat, column: int) -> tuple[Node, int]:
+    """The block that holds a column of a Concat, and the column's place in it."""
+    for part in concat.inputs:
+        if column < part.type.width:
+            return part, column
+        column -= part.type.width
+    raise IndexError(column)
+
+
+def origin_of(node: Node, column: int) -> tuple[Node, int]:
+    """The same column before what only picks columns and puts blocks side by side."""
+    while isinstance(node, Select | Concat):
+        if isinstance(node, Select):
+            column, node = int(node.index[column]), node.inputs[0]
+        else:
+            node, column = part_of(node, column)
+    return node, column
+
+
 def narrowed(node: Node, columns: np.ndarray) -> Node:
     """A node that computes those columns of `node`, in that order, from as few columns as may be."""
     if isinstance(node, Select):

@@ -16,6 +16,7 @@ from math import isnan
 
 import numpy as np
 
+from slimml.ir.floats import from_keys, highest, middle
 from slimml.ir.narrow import COLUMN_BY_COLUMN
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
@@ -23,9 +24,7 @@ from slimml.ir.ops.numeric import Add, Divide, FillMissing, Guard, Multiply, Sub
 from slimml.options import Exactness
 from slimml.passes.base import Pass, Skip
 from slimml.passes.folding.cells import Cells, UnfoldableError, pulled
-from slimml.passes.folding.links import link
-
-_FLOAT_DTYPES = {"float64": (np.float64, np.int64), "float32": (np.float32, np.int32)}
+from slimml.passes.folding.links import FLOATS, link
 
 
 def rule(guard: Node) -> Node | Skip | None:
@@ -129,7 +128,7 @@ def _through_fill(guard: Guard, inner: FillMissing) -> Node:
 
 def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
     x = inner.inputs[0]
-    if x.type.dtype not in _FLOAT_DTYPES or inner.type.dtype not in _FLOAT_DTYPES:
+    if x.type.dtype not in FLOATS or inner.type.dtype not in FLOATS:
         return Skip("a guard stays behind arithmetic on values that are no floats")
     if x.type.layout == "csr" and not _takes_zero(guard):
         return Skip("a guard that refuses zero lets the zeros pass that csr leaves out")
@@ -145,7 +144,7 @@ def _through_monotone(guard: Guard, inner: Node) -> Node | Skip:
 def _through_cells(guard: Guard, inner: Node) -> Node | Skip:
     """Behind an op that turns somewhere, as an imputer of a number does; what passes may still be an interval."""
     x = inner.inputs[0]
-    if x.type.layout != "dense" or x.type.dtype not in _FLOAT_DTYPES:
+    if x.type.layout != "dense" or x.type.dtype not in FLOATS:
         return Skip(f"a guard stays behind {type(inner).__name__} of {x.type}")
     dtype = np.dtype(x.type.dtype)
     low, high = np.full(x.type.width, np.inf), np.full(x.type.width, -np.inf)
@@ -180,55 +179,35 @@ def preimage(
     Bisects over the floats in their order, 64 evaluations for all columns at once. An empty interval comes back with
     its ends crossed.
     """
-    kind, whole = _FLOAT_DTYPES[dtype]
+    kind = np.dtype(dtype)
     ends = np.stack([np.full(width, -np.inf), np.full(width, np.inf)]).astype(kind)
     with np.errstate(invalid="ignore", over="ignore"):
         images = evaluate(ends)
     rising = images[0] <= images[1]
     # The least x with image >= low, and the greatest with image <= high; for a falling chain the other way round.
-    first = _least(evaluate, width, kind, whole, lambda y: np.where(rising, y >= low, y <= high))
-    after = _least(evaluate, width, kind, whole, lambda y: np.where(rising, y > high, y < low))
-    return first.astype(np.float64), _before(after, whole).astype(np.float64)
+    first = _least(evaluate, width, kind, lambda y: np.where(rising, y >= low, y <= high))
+    after = _least(evaluate, width, kind, lambda y: np.where(rising, y > high, y < low))
+    return first.astype(np.float64), _before(after).astype(np.float64)
 
 
 def _least(
-    evaluate: Callable[[np.ndarray], np.ndarray], width: int, kind: type, whole: type,
-    holds: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:  # fmt: skip
+    evaluate: Callable[[np.ndarray], np.ndarray], width: int, kind: np.dtype, holds: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """The least float of each column from which on `holds` is true; one beyond infinity (NaN) where it never is."""
-    top = _key(np.array([np.inf], dtype=kind), whole)[0]
-    # Python integers: the span of all keys overflows the key's own type.
-    low = [-int(top)] * width
-    high = [int(top) + 1] * width
-    for _ in range(np.dtype(kind).itemsize * 8 + 1):
-        middle = [(a + b) // 2 for a, b in zip(low, high, strict=True)]
-        probe = _float(np.array([min(m, int(top)) for m in middle], dtype=whole), kind)
+    top = highest(kind)
+    low, high = np.full(width, -top), np.full(width, top + 1)
+    while (open_ := low < high).any():
+        half = middle(low, high)
         with np.errstate(invalid="ignore", over="ignore"):
-            true = holds(evaluate(probe[None, :])[0])
-        for i, (m, ok) in enumerate(zip(middle, true.tolist(), strict=True)):
-            if low[i] < high[i]:
-                low[i], high[i] = (low[i], m) if ok else (m + 1, high[i])
-    keys = np.array(low, dtype=object)
-    beyond = np.array([k > int(top) for k in low])
-    found = _float(np.array([min(int(k), int(top)) for k in keys], dtype=whole), kind)
-    return np.where(beyond, kind(np.nan), found)
+            true = holds(evaluate(from_keys(np.minimum(half, top), kind)[None, :])[0])
+        low, high = np.where(open_ & ~true, half + 1, low), np.where(open_ & true, half, high)
+    return np.where(low > top, kind.type(np.nan), from_keys(np.minimum(low, top), kind))
 
 
-def _before(x: np.ndarray, whole: type) -> np.ndarray:
+def _before(x: np.ndarray) -> np.ndarray:
     """The float before x; infinity where x is NaN, which stands for one beyond infinity."""
     with np.errstate(over="ignore"):  # the float before -MAX is -inf
         return np.where(np.isnan(x), np.inf, np.nextafter(x, -np.inf))
-
-
-def _key(x: np.ndarray, whole: type) -> np.ndarray:
-    """Integers that order as the floats do, with -0.0 and 0.0 both at 0."""
-    bits: np.ndarray = x.view(whole)
-    return np.asarray(np.where(bits < 0, -(bits & np.iinfo(whole).max), bits))
-
-
-def _float(key: np.ndarray, kind: type) -> np.ndarray:
-    magnitude = np.abs(key).view(kind)
-    return np.asarray(np.where(key < 0, -magnitude, magnitude), dtype=kind)
 
 
 PASS = Pass.local("hoist-guards", Exactness.BITWISE, rule)

@@ -25,8 +25,8 @@ from slimml.backends.onnx.program import ML, Attribute, Program
 from slimml.backends.onnx.ranks import ranked
 from slimml.ir.floats import narrowed
 from slimml.ir.forest import IN_SET, MISSING, MISSING_LEFT, Trees
+from slimml.ir.narrow import origin_of
 from slimml.ir.node import Node
-from slimml.ir.ops.columns import Concat, Select
 from slimml.ir.ops.models import Forest
 from slimml.ir.ops.ranks import Rank
 
@@ -59,7 +59,7 @@ def sources(forest: Forest) -> dict[int, Source]:
     in_sets = set(trees.feature[inner & ((trees.flags & IN_SET) != 0)].tolist())
     found = {}
     for column in np.unique(trees.feature[inner]).tolist():
-        node, at = _origin(forest.inputs[0], column)
+        node, at = origin_of(forest.inputs[0], column)
         found[column] = Source(node, at)
         if isinstance(node, Rank) and node.source.dtype.startswith("float"):
             folded = column not in in_sets and _keeps_ranks(node, at) and _compares(node, at, trees.dtype)
@@ -89,19 +89,6 @@ def reads(node: Node) -> tuple[Node, ...]:
     # Single leaves: only the number of rows is read, and any block in front tells it.
     only = node.inputs[0]
     return only.inputs if isinstance(only, Rank) else (only,)
-
-
-def _origin(node: Node, column: int) -> tuple[Node, int]:
-    while isinstance(node, Select | Concat):
-        if isinstance(node, Select):
-            column, node = int(node.index[column]), node.inputs[0]
-            continue
-        for part in node.inputs:
-            if column < part.type.width:
-                node = part
-                break
-            column -= part.type.width
-    return node, column
 
 
 @dataclass(frozen=True, slots=True, eq=False)

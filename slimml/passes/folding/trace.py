@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from slimml.ir.narrow import COLUMN_BY_COLUMN
+from slimml.ir.narrow import COLUMN_BY_COLUMN, part_of
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
@@ -134,10 +134,7 @@ def _ranked(rank: Rank, column: int, cells: Cells) -> Cells:
 
 
 def _behind_concat(node: Concat, column: int, cells: Cells) -> tuple[Node, int, Cells]:
-    for part in node.inputs:
-        if column < part.type.width:
-            break
-        column -= part.type.width
+    part, column = part_of(node, column)
     if not part.type.numeric or not node.type.numeric:
         raise UnfoldableError("it holds objects")
     # A float32, and what an integer becomes, is the same number in float64; the part is ranked as that.
@@ -212,11 +209,7 @@ def _through_objects(node: Node, column: int, words: Words, passed: int) -> Root
             words = _unfilled(words, node.sentinel, node.fill[column])
             node = node.inputs[0]
         elif isinstance(node, Concat) and all(not x.type.numeric for x in node.inputs):
-            for part in node.inputs:
-                if column < part.type.width:
-                    break
-                column -= part.type.width
-            node = part
+            node, column = part_of(node, column)
         else:
             return Root(node, column, words, passed)
         passed += 1
