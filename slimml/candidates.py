@@ -11,11 +11,12 @@ from slimml.artifact.kept import Kept
 from slimml.artifact.manifest import Manifest
 from slimml.artifact.write import Written, write_artifact
 from slimml.backends.base import Backend, Payload
-from slimml.ir.graph import Graph
+from slimml.ir.graph import Graph, Output
+from slimml.ir.ops.ranks import Widen
 from slimml.options import ShrinkOptions
 from slimml.plan.encode import encode, label_tables
 from slimml.runtime import golden, load_compiled
-from slimml.runtime.engines import FLOAT32
+from slimml.runtime.engines import FLOAT32, WIDENED
 from slimml.runtime.labels import write_labels
 from slimml.runtime.predictor import Model
 
@@ -81,11 +82,19 @@ def build(
     payload = backend.compile(graph, options)
     raw: dict[str, bytes] = {**encode(payload.graph), **payload.sections}
     if graph.float32 is not None:
-        raw |= {name + FLOAT32: data for name, data in encode(graph.float32).items()}
+        raw |= {name + FLOAT32: data for name, data in encode(_apart(graph.float32)).items()}
     sections = {name: Stored.of(data, _CODEC) for name, data in raw.items()}
     # Until it has been compared, it may claim nothing.
     written = _written(payload, sections, provenance, "approximate", {}, None, kept)
     return Candidate(payload, sections, provenance, written, load_compiled(written.data), list(golden_rows), kept)
+
+
+def _apart(float32: Graph) -> Graph:
+    """What the plan for float32 rows has of its own: all of it, or what makes float64 rows for the other plan."""
+    widens = tuple(n for n in float32.nodes() if isinstance(n, Widen))
+    if not widens:
+        return float32
+    return replace(float32, outputs=(Output(WIDENED, widens, "matrix"),), classes=())
 
 
 def _written(

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from slimml.converted import Converter
@@ -20,13 +21,16 @@ from slimml.ingest.read import Ingested, read
 from slimml.ingest.record import Record
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
-from slimml.options import ShrinkOptions
+from slimml.ir.ops.models import Forest, LinearForest
+from slimml.options import Exactness, ShrinkOptions
 from slimml.parity.process import open_onnx, open_reference
 from slimml.parity.reference import LiveReference, NoReference, Reference
 from slimml.parity.seams import Checker
 from slimml.parity.worker import cut, follow
 from slimml.passes import PASSES
 from slimml.passes.drop_dead_columns import PASS as DROP_DEAD_COLUMNS
+from slimml.passes.folding.cells import UnfoldableError
+from slimml.passes.folding.widen import widened
 from slimml.passes.runner import PassReport, run_passes
 from slimml.refusals import refusals, refused
 from slimml.result import ReferenceReport, SourceReport
@@ -76,20 +80,38 @@ def graphs(
         if converter is not None:
             converter.close()
     final, passes = run_passes(fresh, PASSES, options.allowed)
-    if converter is None and may_differ(fresh):
-        final = _with_float32(source, sample, fresh, final)
+    if converter is None:
+        final, report = _with_float32(source, sample, fresh, final)
+        passes += report
     return fresh, final, passes
 
 
-def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> Graph:
+def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:
     """`final` with what the model means of float32 rows beside it, where that is something else."""
+    trees = any(isinstance(n, Forest | LinearForest) for n in fresh.nodes())
+    if not trees and not may_differ(fresh):
+        return final, []
     try:
         narrow = lower(source.root, **_declared(sample), float32=True)
     except (MalformedGraphError, UnsupportedEstimatorError):
-        return final  # a step computes in float64 alone: float32 rows are widened
+        return final, []  # a step computes in float64 alone: float32 rows are widened
+    if trees:
+        return _in_front_of_trees(fresh, narrow, final)
     if not differs(fresh, narrow):
-        return final
-    return beside(final, run_passes(narrow, (DROP_DEAD_COLUMNS,))[0])
+        return final, []
+    return beside(final, run_passes(narrow, (DROP_DEAD_COLUMNS,))[0]), []
+
+
+def _in_front_of_trees(fresh: Graph, narrow: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:
+    """`final` with the float64 rows that stand for float32 rows; where none do, the report says why."""
+    name, before = "widen-float32-rows", len(final.nodes())
+    try:
+        float32 = widened(fresh, narrow, final)
+    except UnfoldableError as reason:
+        why = {f"they are answered as the same values in float64: {reason}": 1}
+        return final, [PassReport(name, Exactness.BITWISE, 0, why, before, before)]
+    after = before if float32 is None else len(float32.nodes())
+    return replace(final, float32=float32), [PassReport(name, Exactness.BITWISE, after - before, {}, before, after)]
 
 
 def _declared(sample: Sample) -> dict[str, Any]:

@@ -13,12 +13,24 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Concat, Dense, Select
 from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
-from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import (
+    Add,
+    Affine,
+    Binarize,
+    Clip,
+    Divide,
+    FillMissing,
+    Guard,
+    IsMissing,
+    Multiply,
+    Nudge,
+    Subtract,
+)
 
 # Column j of what they make is made of column j of what they read.
 COLUMN_BY_COLUMN = (
     *(Add, Subtract, Multiply, Divide, Affine, FillMissing, Guard, Cast, Clip, IsMissing, Dense, Apply),
-    *(PowerCurve, QuantileCurve, QuantileBack, Binarize),
+    *(PowerCurve, QuantileCurve, QuantileBack, Binarize, Nudge),
 )
 
 

@@ -137,7 +137,7 @@ def _per_column(value: Value, vector: np.ndarray) -> np.ndarray:
     return vector[value.indices] if isinstance(value, Csr) else vector
 
 
-@_rule("Rank", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms", "LowerBound", "Opaque")
+@_rule("Rank", "Widen", "IsMissing", "Input", "Constant", "Forest", "CountTerms", "HashTerms", "LowerBound", "Opaque")
 def _exact(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
     return None
 
@@ -171,6 +171,12 @@ def _summed(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> 
     carried = sum(np.zeros(value.shape) if b is None else b for b in incoming)
     unit = UNIT if value.dtype != np.float32 else ROUNDING_EPS * float(np.finfo(np.float32).eps)
     return carried + unit * sum(np.abs(x) for x in inputs)
+
+
+@_rule("Nudge")
+def _nudged(node: Any, inputs: list[Any], incoming: list[Bound], value: Any) -> Bound:
+    bound = incoming[0]
+    return None if bound is None else _rounded(value, (1 + node.scale) * _data(bound))
 
 
 @_rule("Inexact")

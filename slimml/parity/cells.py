@@ -186,7 +186,7 @@ class _Questions:
         self.moving: set[Node] = set()
         self.still: dict[int, dict[Node, Value]] = {}
         for node in self.order:
-            if (isinstance(node, Input) and node.kind == "number") or any(x in self.moving for x in node.inputs):
+            if (isinstance(node, Input) and node.type.numeric) or any(x in self.moving for x in node.inputs):
                 self.moving.add(node)
         self.which, self.column, self.owner, self.cut = which, column, owner, cut
         order = np.argsort(owner, kind="stable")

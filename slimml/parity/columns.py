@@ -62,8 +62,8 @@ def _source(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 _COLUMN_BY_COLUMN = frozenset(
-    "Add Subtract Multiply Divide Affine Clip IsMissing FillMissing Guard Cast Dense Rank Lookup LowerBound Recode "
-    "Sigmoid Exp Log Tanh Power Softplus SignedSquare IsPositive Apply PowerCurve "
+    "Add Subtract Multiply Divide Affine Nudge Clip IsMissing FillMissing Guard Cast Dense Rank Widen Lookup "
+    "LowerBound Recode Sigmoid Exp Log Tanh Power Softplus SignedSquare IsPositive Apply PowerCurve "
     "QuantileCurve QuantileBack Binarize".split()
 )
 

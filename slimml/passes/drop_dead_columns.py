@@ -21,7 +21,19 @@ from slimml.ir.ops.columns import Cast, Concat, Dense, Input, Select
 from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.models import Forest, LinearForest
-from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import (
+    Add,
+    Affine,
+    Binarize,
+    Clip,
+    Divide,
+    FillMissing,
+    Guard,
+    IsMissing,
+    Multiply,
+    Nudge,
+    Subtract,
+)
 from slimml.ir.ops.products import ONE, Products
 from slimml.ir.ops.ranks import Rank
 from slimml.ir.ops.splines import Splines
@@ -30,7 +42,7 @@ from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
 from slimml.passes.refusing import refusing
 
-_SAME_COLUMNS = (Cast, Clip, IsMissing, Apply, Binarize)
+_SAME_COLUMNS = (Cast, Clip, IsMissing, Apply, Binarize, Nudge)
 _VECTORS = {
     Add: ("value",),
     Subtract: ("value",),

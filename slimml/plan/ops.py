@@ -48,6 +48,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Subtract": {"value": FLOATS},
     "Multiply": {"value": FLOATS},
     "Divide": {"value": FLOATS},
+    "Nudge": {"scale": FLOAT, "shift": FLOAT},
     "Sum": {},
     "Inexact": {"reach": F64},
     "Affine": {"scale": FLOATS, "shift": FLOATS},
@@ -66,6 +67,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Interpolate": {"xs": FLOATS, "ys": FLOATS, "offsets": I64, "beyond": STR},
     # ranks and categories
     "Rank": {"cuts": FLOATS, "offsets": I64, "table": I32},
+    "Widen": {"cuts": F64, "ends": F32, "offsets": I64, "missing": F64},
     "Lookup": {"tables": TABLES, "refuse": BOOLS, "imputed": BOOLS},
     "LowerBound": {"tables": TABLES, "refuse": BOOLS},
     "Recode": {"values": NUMBERS, "offsets": I64},

@@ -22,7 +22,7 @@ from slimml.ir.ops.columns import Cast, Concat, Constant, Input, Select
 from slimml.ir.ops.delegates import OnnxCall
 from slimml.ir.ops.heads import ArgMax, Complement, Sigmoid, Softmax
 from slimml.ir.ops.models import Forest, Linear
-from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Nudge, Subtract
 from slimml.ir.ops.ranks import Rank
 from slimml.options import ShrinkOptions
 from slimml.runtime.engines.onnx_check import _varints
@@ -196,7 +196,7 @@ def test_a_linear_pipeline_from_inputs_and_codes_to_the_sum_is_one_call():
 
 
 @given(
-    st.lists(st.sampled_from("add sub mul div affine clip fill recode select narrow".split()), max_size=5),
+    st.lists(st.sampled_from("add sub mul div affine nudge clip fill recode select narrow".split()), max_size=5),
     st.integers(0, 99),
 )
 def test_elementwise_steps_are_bitwise(steps, seed):
@@ -223,6 +223,7 @@ def stepped(node: Node, step: str, rng: np.random.Generator) -> Node:
         "mul": lambda: Multiply(inputs=(node,), value=value),
         "div": lambda: Divide(inputs=(node,), value=value),
         "affine": lambda: Affine(inputs=(node,), scale=value, shift=value[::-1].copy()),
+        "nudge": lambda: nudged(node),
         "clip": lambda: Clip(inputs=(node,), low=-0.5, high=float(rng.choice([0.0, 0.5]))),
         "fill": lambda: FillMissing(inputs=(node,), sentinel=float(rng.choice([nan, 0.0])), fill=(1.5, 2, -0.0)),
         "recode": lambda: recoded(node),
@@ -230,6 +231,10 @@ def stepped(node: Node, step: str, rng: np.random.Generator) -> Node:
         "narrow": lambda: Cast(inputs=(node,), dtype="float32"),
     }
     return made[step]()
+
+
+def nudged(node: Node) -> Node:
+    return Nudge(inputs=(Cast(inputs=(node,), dtype="float64"),), scale=0.125, shift=1e-3)
 
 
 def recoded(node: Node) -> Node:

@@ -38,7 +38,7 @@ from slimml.ir.ops.heads import (
 )
 from slimml.ir.ops.kernels import ExpandedDistances, SquaredDistances
 from slimml.ir.ops.models import Linear, LinearForest, LinearTable
-from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import Add, Affine, Clip, Divide, FillMissing, Guard, IsMissing, Multiply, Nudge, Subtract
 from slimml.ir.ops.ranks import Rank
 from slimml.schema import PANDAS_NA
 
@@ -298,6 +298,8 @@ def test_arithmetic_is_that_of_doubles(x, operand):
         for kind, plain in ((Add, np.add), (Subtract, np.subtract), (Multiply, np.multiply), (Divide, np.divide)):
             equal(kind(inputs=(numbers(3),), value=value).evaluate(x), plain(x, value))
         equal(Affine(inputs=(numbers(3),), scale=value, shift=value).evaluate(x), x * value + value)
+        nudged = Nudge(inputs=(numbers(3),), scale=0.25, shift=1e-3).evaluate(x)
+        equal(nudged, x + (1e-3 + 0.25 * np.abs(x)))
         clipped = Clip(inputs=(numbers(3),), low=-1.0, high=2.0).evaluate(x)
         np.testing.assert_array_equal(clipped, np.where(x < -1, -1, np.where(x > 2, 2, x)))
 

@@ -17,7 +17,18 @@ from slimml.ir.node import Node
 from slimml.ir.ops.columns import Cast, Input
 from slimml.ir.ops.curves import BOX_COX, YEO_JOHNSON, YEO_JOHNSON_POWER, PowerCurve, QuantileCurve
 from slimml.ir.ops.functions import FUNCTIONS, Apply
-from slimml.ir.ops.numeric import Add, Affine, Binarize, Clip, Divide, FillMissing, IsMissing, Multiply, Subtract
+from slimml.ir.ops.numeric import (
+    Add,
+    Affine,
+    Binarize,
+    Clip,
+    Divide,
+    FillMissing,
+    IsMissing,
+    Multiply,
+    Nudge,
+    Subtract,
+)
 from slimml.ir.ops.splines import Splines
 from slimml.passes.folding import cells as folding
 from slimml.passes.folding.cells import Cells, Link, UnfoldableError, pulled
@@ -118,6 +129,8 @@ OPS = [
     Clip(inputs=(raw(),), low=-1.5, high=2.25),
     Clip(inputs=(raw("float32"),), low=-0.1, high=0.1),
     Binarize(inputs=(raw(),), threshold=0.3),
+    Nudge(inputs=(raw(),), scale=1e-5, shift=1e-8),
+    Nudge(inputs=(raw(),), scale=0.3, shift=0.7),
     FillMissing(inputs=(raw(),), sentinel=-1, fill=(2.5,)),
     FillMissing(inputs=(raw("float32"),), sentinel=0.1, fill=(-4.0,)),
     FillMissing(inputs=(raw(),), sentinel=float("nan"), fill=(0.75,)),

@@ -126,6 +126,12 @@ def _with_vector(operator: str) -> Rule:
     return lambda scope, node: scope.op(operator, scope.x(node), scope.const(node.value))
 
 
+def _nudge(scope: Scope, node: numeric.Nudge) -> str:
+    x, dtype = scope.x(node), node.type.dtype
+    part = scope.op("Mul", scope.op("Abs", x), scope.const(node.scale, dtype))
+    return scope.op("Add", x, scope.op("Add", part, scope.const(node.shift, dtype)))
+
+
 def _sum(scope: Scope, node: numeric.Sum) -> str:
     total = scope.const(0.0, node.type.dtype)
     for x in node.inputs:
@@ -418,6 +424,7 @@ RULES: Mapping[type[Node], Rule] = {
     numeric.Subtract: _with_vector("Sub"),
     numeric.Multiply: _with_vector("Mul"),
     numeric.Divide: _with_vector("Div"),
+    numeric.Nudge: _nudge,
     numeric.Sum: _sum,
     numeric.Affine: _affine,
     numeric.Clip: _clip,

@@ -9,8 +9,7 @@ from slimml.frontends.registry import lowers, moved
 from slimml.ingest.record import Record
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import OneHot, Recode
-from slimml.ir.ops.functions import Apply
-from slimml.ir.ops.numeric import Add, Binarize, Guard, Multiply, Sum
+from slimml.ir.ops.numeric import Binarize, Nudge
 from slimml.ir.ops.ranks import Rank
 
 
@@ -29,7 +28,9 @@ def k_bins_discretizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     inner = [e[1:-1] for e in edges]
     if any(np.isnan(e).any() or (np.diff(e) < 0).any() for e in inner):
         raise ctx.unsupported("bin_edges_ do not rise")
-    raw, bins = _placed(inner, _nudged(block, ctx) if nudged else block, ctx)
+    if nudged:  # before 1.1 a value close to an edge fell into the bin beyond it
+        block = Nudge(inputs=(block,), scale=1e-5, shift=1e-8, origin=ctx.where)
+    raw, bins = _placed(inner, block, ctx)
     flat, sizes = np.concatenate(bins) if bins else np.zeros(0), np.array([len(e) - 1 for e in edges], dtype=np.int64)
     offsets = np.cumsum([0, *(len(b) for b in bins)]).astype(np.int64)
     if est.encode == "ordinal":
@@ -59,18 +60,6 @@ def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if block.type.layout == "csr" and not threshold >= 0:
         raise ctx.unsupported(f"threshold={threshold} on a sparse block is not handled")
     return Binarize(inputs=(block,), threshold=threshold, origin=ctx.where)
-
-
-def _nudged(block: Node, ctx: Lowerer) -> Node:
-    """x + (1e-8 + 1e-5 * |x|): before 1.1 a value close to an edge fell into the bin beyond it."""
-    width = block.type.width
-    size = Apply(inputs=(block,), function="absolute", origin=ctx.where)
-    relative = Multiply(inputs=(size,), value=np.full(width, 1.0e-5), origin=ctx.where)
-    nudge = Add(inputs=(relative,), value=np.full(width, 1.0e-8), origin=ctx.where)
-    total = Sum(inputs=(block, nudge), origin=ctx.where)
-    # What was not missing is not missing now, which a sum does not say of itself.
-    end, never = np.full(width, np.inf), np.zeros(width, dtype=bool)
-    return Guard(inputs=(total,), low=-end, high=end, missing=never, origin=ctx.where)
 
 
 def _placed(inner: list[np.ndarray], block: Node, ctx: Lowerer) -> tuple[Node, list[np.ndarray]]:

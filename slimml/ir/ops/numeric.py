@@ -90,6 +90,27 @@ class Divide(_WithVector):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Nudge(Node):
+    """y = x + (shift + scale * |x|), neither of them negative: what is at most so close to a number comes beyond it"""
+
+    scale: float
+    shift: float
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float64", f"Nudge takes float64, got {self.source}")
+        require(0 <= self.scale < 1 and 0 <= self.shift < np.inf, "Nudge.scale and .shift are small and not negative")
+
+    def infer(self) -> ValueType:
+        domains = tuple(Domain(missing=d.missing or d.low == -np.inf) for d in self.source.domains)
+        return ValueType(self.source.dtype, domains)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(x + (self.shift + self.scale * np.abs(x)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Sum(Node):
     """y = 0 + x0 + x1 + ..., from the left, cell by cell; blocks of one dtype and width"""
 

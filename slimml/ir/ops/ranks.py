@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from slimml.ir.domain import ranks
+from slimml.ir.domain import Domain, ranks
 from slimml.ir.forest import MISSING
 from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
@@ -68,6 +68,54 @@ class Rank(Node):
             nan = np.isnan(x)
             if nan.any():
                 out[nan] = MISSING
+        return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Widen(Node):
+    """float32 numbers as those float64 ones that a graph of float64 rows answers as the original answers the float32.
+
+    y is x, moved by as little as it takes to be above as many `cuts` of its column as x is above `ends`; a missing one
+    is `missing`, which may be NaN.
+
+    `cuts`     float64, `ends` float32: those of column c from offsets[c] to offsets[c + 1], where neither falls
+    `missing`  float64 (width,)
+    """
+
+    cuts: np.ndarray
+    ends: np.ndarray
+    offsets: np.ndarray
+    missing: np.ndarray
+
+    def check(self) -> None:
+        require_inputs(self, 1)
+        require(self.source.dtype == "float32", f"Widen takes float32, got {self.source}")
+        require(self.cuts.ndim == 1 and self.cuts.shape == self.ends.shape, "Widen needs an end for each cut")
+        wide = self.cuts.dtype == self.missing.dtype == np.float64
+        require(wide and self.ends.dtype == np.float32, "Widen.cuts and .missing are float64, .ends float32")
+        require(self.missing.shape == (self.source.width,), "Widen.missing needs an entry per column")
+        require_offsets(self.offsets, self.source.width, len(self.cuts))
+        rises = (np.diff(self.cuts) > 0) & (np.diff(self.ends) >= 0)
+        starts = self.offsets[1:-1]
+        rises[starts[(starts > 0) & (starts < len(self.cuts))] - 1] = True
+        require(rises.all() and not (np.isnan(self.cuts).any() or np.isnan(self.ends).any()), "Widen's tables fall")
+
+    def infer(self) -> ValueType:
+        pairs = zip(self.source.domains, np.isnan(self.missing).tolist(), strict=True)
+        return ValueType("float64", tuple(Domain(missing=d.missing and nan) for d, nan in pairs))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        out = x.astype(np.float64)
+        for c in np.flatnonzero(np.diff(self.offsets)).tolist():
+            own = slice(self.offsets[c], self.offsets[c + 1])
+            cuts, above = self.cuts[own], np.searchsorted(self.ends[own], x[:, c])
+            with np.errstate(over="ignore"):  # beyond the largest number there is infinity
+                lowest = np.append(-np.inf, np.nextafter(cuts, np.inf))
+            # NaN stays NaN in both.
+            out[:, c] = np.minimum(np.maximum(out[:, c], lowest[above]), np.append(cuts, np.inf)[above])
+        filled = ~np.isnan(self.missing)
+        if filled.any():
+            out[:, filled] = np.where(np.isnan(x[:, filled]), self.missing[filled], out[:, filled])
         return out
 
 

@@ -85,8 +85,8 @@ def _block(node: Node, groups: dict[int, list[int]], roots: dict[int, Root], ori
     own: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0), np.zeros(1, np.int32))] * node.type.width
     floats = node.type.dtype in ("float64", "float32")
     for at, columns in groups.items():
-        cells = [_within(_cells(roots[c]), node, at) for c in columns]
-        cuts, ranks = _joint(cells) if floats else _joint_codes(cells, int(node.type.domains[at].high) + 1)
+        cells = [within(_cells(roots[c]), node, at) for c in columns]
+        cuts, ranks = joint(cells) if floats else _joint_codes(cells, int(node.type.domains[at].high) + 1)
         found.append(classes(ranks, np.array([c.missing for c in cells]), floats=floats))
         own[at] = cuts, found[-1].of
         features |= {(c, len(found) - 1): (at, row) for row, c in enumerate(columns)}
@@ -108,7 +108,7 @@ def _absent(parts: list[Cells], node: Node) -> float:
     raise UnfoldableError(f"{type(node).__name__} answers sparse rows, and what is absent is neither zero nor missing")
 
 
-def _within(cells: Cells, node: Node, column: int) -> Cells:
+def within(cells: Cells, node: Node, column: int) -> Cells:
     """The cells, as far as the column's domain reaches; their cuts are numbers of its dtype."""
     domain = node.type.domains[column]
     if node.type.dtype not in ("float64", "float32"):
@@ -121,7 +121,7 @@ def _within(cells: Cells, node: Node, column: int) -> Cells:
     return replace(cells, cuts=cuts.astype(np.float64) + 0.0).trimmed(domain.low, domain.high, integer=domain.integer)
 
 
-def _joint(cells: list[Cells]) -> tuple[np.ndarray, np.ndarray]:
+def joint(cells: list[Cells]) -> tuple[np.ndarray, np.ndarray]:
     """The cuts of all, and the rank of each (features, cells)."""
     cuts = np.unique(np.concatenate([c.cuts for c in cells]))
     if len(cuts) * len(cells) > _JOINT:

@@ -9,18 +9,27 @@ from slimml.errors import ArtifactCorruptError
 
 if TYPE_CHECKING:
     from slimml.runtime.engines.portable import PortableEngine
+    from slimml.runtime.engines.widened import WidenedEngine
 
 # What the names of the sections of a plan end with that is for rows whose numbers are float32.
 FLOAT32 = "32"
+# The only output of such a plan that makes float64 rows for the other plan of float32 rows.
+WIDENED = "float64 rows"
 
 
-def open_float32(artifact: Artifact, beside: PortableEngine, threads: int | None) -> PortableEngine | None:
+def open_float32(
+    artifact: Artifact, beside: PortableEngine, threads: int | None
+) -> PortableEngine | WidenedEngine | None:
     """The engine for float32 rows, or None where the artifact has no plan for them. Raises ArtifactCorruptError."""
     if not any(s.name == "plan" + FLOAT32 for s in artifact.manifest.sections):
         return None
     from slimml.runtime.engines.portable import PortableEngine
 
     engine = PortableEngine(artifact, threads, FLOAT32)
+    if [o.name for o in engine.graph.outputs] == [WIDENED]:
+        from slimml.runtime.engines.widened import WidenedEngine
+
+        return WidenedEngine(engine, beside)
     if _answers(engine) != _answers(beside):
         raise ArtifactCorruptError("the plan for float32 rows does not answer what the other one does")
     return engine
