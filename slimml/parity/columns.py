@@ -248,7 +248,8 @@ def _block_of(node: Input, column: int, values: np.ndarray) -> np.ndarray:
     fill = 1.0 if node.type.numeric else UNSEEN
     block = np.full((len(values), len(node.columns)), fill, dtype=node.type.dtype)
     if column in node.columns:
-        block[:, node.columns.index(column)] = values
+        with np.errstate(over="ignore"):  # float32 rows hold infinities for what is larger
+            block[:, node.columns.index(column)] = values
     return block
 
 

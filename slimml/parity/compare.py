@@ -102,7 +102,8 @@ def _numbers(name: str, one: np.ndarray, other: np.ndarray, limit: np.ndarray | 
     tally.nan_mismatches += int((odd & ~inside).sum())
     # Beyond 2**53 a double does not even resolve units: how far off it is, only the relative error says.
     tally.max_abs = max(tally.max_abs, _top(error[np.abs(x) <= 2.0**53]))
-    tally.max_rel = max(tally.max_rel, _top(share))
+    # Beside 0, or the least numbers, an error may be infinitely large.
+    tally.max_rel = max(tally.max_rel, min(_top(share), float(np.finfo(np.float64).max)))
     verdict: Verdict = "bitwise" if same.all() else "rounding"
     if not inside.all():
         scale = np.abs(x[both]).max(initial=0.0)

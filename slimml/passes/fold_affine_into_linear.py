@@ -24,7 +24,7 @@ from slimml.ir.ops.text import UnitRows
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass, Skip
 from slimml.passes.comparing import COMPARED, compared
-from slimml.passes.fuse_affine import MAX_SHIFT
+from slimml.passes.fuse_affine import MAX_SHIFT, TOO_FAR, keeps_digits
 
 
 def run(graph: Graph) -> Outcome:
@@ -55,6 +55,8 @@ def rule(node: Linear) -> Linear | Skip | None:
     maps = [_map(p) for p in parts]
     if not any(maps):
         return _normed(parts)
+    if not all(keeps_digits(own.scale) for own in maps if own is not None):
+        return Skip(TOO_FAR)
     weights, bias, start = node.weights.copy(), node.bias.copy(), 0
     moved, known = np.zeros(len(bias)), np.abs(bias)
     for part, own in zip(parts, maps, strict=True):

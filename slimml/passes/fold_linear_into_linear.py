@@ -28,6 +28,9 @@ from slimml.passes.base import Outcome, Pass, Skip
 from slimml.passes.comparing import COMPARED, compared
 from slimml.passes.fold_affine_into_linear import joined, parts_of
 
+# Beyond it products with ordinary numbers are subnormal.
+_LEAST = 2.0**-640
+
 
 def run(graph: Graph) -> Outcome:
     """Multiply out pairs of linear models, from the inputs on."""
@@ -74,6 +77,8 @@ def rule(node: Linear | PairSums, shared: set[Node]) -> Linear | Skip | None:
             continue
         index = part.index if isinstance(part, Select) else slice(None)
         wide = outer.astype(np.longdouble)
+        if _loses_digits(wide, own.weights[index]):
+            return Skip("a folded weight is too small a number to keep all of its digits")
         pieces.append((wide @ own.weights[index]).astype(np.float64))
         bias += wide @ own.bias[index]
         bare.append(own.inputs[0])
@@ -83,6 +88,12 @@ def rule(node: Linear | PairSums, shared: set[Node]) -> Linear | Skip | None:
     if not (np.isfinite(made).all() and np.isfinite(offset).all()):
         return Skip("a folded weight is not finite")
     return Linear(inputs=(joined(node.inputs[0], bare),), weights=made, bias=offset, origin=node.origin)
+
+
+def _loses_digits(outer: np.ndarray, inner: np.ndarray) -> bool:
+    """Whether a product of the two is made of terms whose rounding, at the least numbers, is not small beside them."""
+    size = np.abs(outer) @ np.abs(inner)
+    return bool(((size > 0) & (size < _LEAST)).any())
 
 
 def _inner(part: Node) -> Linear | None:

@@ -26,8 +26,11 @@ from slimml.passes.comparing import compared
 _STEPS = (Add, Subtract, Multiply, Divide, Affine)
 
 # x * scale and shift cancel where a column lies far from zero in units of its scale: the error then grows by about
-# |shift|. Up to here it stays inside of what is allowed for the sum behind it.
+# |shift|, and so do the terms of the sum behind it, by which parity measures it. Up to here that costs three bits.
 MAX_SHIFT = 8.0
+# Scales beyond these would, two of them multiplied, take rows to where numbers lose digits, or come back from there.
+_LEAST, _MOST = 2.0**-128, 2.0**128
+TOO_FAR = "a scale is so small or so large that digits would be lost elsewhere"
 
 
 def run(graph: Graph) -> Outcome:
@@ -90,6 +93,8 @@ def _affine(node: Node) -> Node | Skip | None:
     scale, shift = _terms(node)
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         return Skip("a scale or a shift is not finite")
+    if not keeps_digits(scale):
+        return Skip(TOO_FAR)
     inner = node.inputs[0]
     if isinstance(inner, Affine):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -101,8 +106,16 @@ def _affine(node: Node) -> Node | Skip | None:
             return Skip("a column lies far from zero in units of its scale, where a fused difference would cancel")
         if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
             return Skip("a fused scale or shift is not finite")
+        if not keeps_digits(scale):
+            return Skip(TOO_FAR)
         return Affine(inputs=inner.inputs, scale=scale, shift=shift, origin=inner.origin)
     return Affine(inputs=node.inputs, scale=scale, shift=shift, origin=node.origin)
+
+
+def keeps_digits(scale: np.ndarray) -> bool:
+    """Whether a product with each scale, or with two of them, neither underflows nor overflows for ordinary numbers."""
+    size = np.abs(scale[scale != 0])
+    return bool(((size >= _LEAST) & (size <= _MOST)).all())
 
 
 def _terms(node: Node) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,8 @@ def _through_cells(guard: Guard, inner: Node) -> Node | Skip:
     low, high = np.full(x.type.width, np.inf), np.full(x.type.width, -np.inf)
     missing = np.zeros(x.type.width, dtype=bool)
     for c in range(x.type.width):
-        ends = np.unique([np.nextafter(guard.low[c], -np.inf), guard.high[c]])
+        with np.errstate(over="ignore"):  # the float before -MAX is -inf
+            ends = np.unique([np.nextafter(guard.low[c], -np.inf), guard.high[c]])
         inside = (ends >= guard.low[c]) & (ends <= guard.high[c])
         passes = Cells(ends, np.append(inside, False).astype(np.int32), int(guard.missing[c]), 0)
         if guard.low[c] == -np.inf:

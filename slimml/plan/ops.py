@@ -124,7 +124,7 @@ SPECS: dict[str, dict[str, str]] = {
     "Softmax": {"serial": BOOL},
     "Softplus": {"plain": BOOL},
     "SignedSquare": {},
-    "LogSoftmax": {},
+    "LogSoftmax": {"shifted": BOOL},
     "NormalizeRows": {"empty": STR},
     "Complement": {},
     "Confidence": {},

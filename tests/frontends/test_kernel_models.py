@@ -42,6 +42,10 @@ def test_nearest_centroids(metric, options, target):
     hold(fitted(NearestCentroid(metric=metric, **options), X, target), ROWS)
 
 
+def test_chances_far_away_from_every_centroid_are_those_of_the_original():
+    hold(fitted(NearestCentroid(), X, THREE > 0), np.array([[1e17, 1.0, 0.0], [-1e200, 3.0, 3.0]]))
+
+
 def test_nearest_centroids_have_no_probabilities_before_1_6():
     record = read(pickle.dumps(NearestCentroid().fit(X, THREE))).root
     record.fields["_sklearn_version"] = "1.3.2"

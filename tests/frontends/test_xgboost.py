@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer, OneHotEncoder
 
 from slimml.errors import InputError, UnsupportedEstimatorError
 from slimml.frontends.lowerer import lower
@@ -18,6 +21,8 @@ from slimml.ingest.boosters import complete
 from slimml.ingest.read import read
 from slimml.ingest.xgboost.model import LIBRARY, PARSED
 from slimml.ir.graph import evaluate
+from slimml.passes import PASSES
+from slimml.passes.runner import run_passes
 from tests.hostile import graph_answer, input_blocks, same_cells
 
 xgboost = pytest.importorskip("xgboost")
@@ -130,3 +135,38 @@ def test_whole_numbers_of_a_vectorizer_are_missing_where_none_is_stored():
     (node,) = graph.output("predict_proba").nodes
     answer = evaluate([node], {graph.inputs()[0]: block})[node]
     np.testing.assert_array_equal(answer, model.predict_proba(documents))
+
+
+def _sparse_and_numbers() -> Any:
+    encode = OneHotEncoder(handle_unknown="ignore")
+    return ColumnTransformer([("codes", encode, [1])], remainder="passthrough", sparse_threshold=1.0)
+
+
+def _mixed() -> tuple[np.ndarray, np.ndarray]:
+    rows = np.column_stack([X[:, 0], RNG.integers(0, 4, len(X))])
+    return rows, ((rows[:, 0] > 0) ^ (rows[:, 1] == 2)).astype(int)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_what_a_binarizer_drops_of_sparse_rows_is_missing(threshold):
+    rows, target = _mixed()
+    model = make_pipeline(_sparse_and_numbers(), Binarizer(threshold=threshold), xgboost.XGBClassifier(n_estimators=4))
+    model.fit(rows, target)
+    fresh = graph_of(model)
+    final, _ = run_passes(fresh, PASSES)
+    for graph in (fresh, final):
+        [got] = graph_answer(graph, "predict_proba", rows)
+        np.testing.assert_array_equal(got, model.predict_proba(rows))
+
+
+@pytest.mark.parametrize("imputer", [SimpleImputer(), SimpleImputer(add_indicator=True), MissingIndicator()])
+def test_an_imputer_of_sparse_rows_is_refused(imputer):
+    """Its rows stay sparse, and what they do not store is missing; slimml's are dense behind it."""
+    rows, target = _mixed()
+    holed = rows.copy()
+    holed[::7, 0] = np.nan
+    model = make_pipeline(_sparse_and_numbers(), imputer, xgboost.XGBClassifier(n_estimators=4))
+    model[:-1].fit(holed)
+    model[-1].fit(np.zeros((len(rows), model[:-1].transform(holed).shape[1])) + target[:, None], target)
+    with pytest.raises(UnsupportedEstimatorError, match="imputer of sparse rows"):
+        graph_of(model)

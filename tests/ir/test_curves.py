@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from slimml.ir.node import MalformedGraphError
-from slimml.ir.ops.columns import Input
+from slimml.ir.ops.columns import Constant, Input
 from slimml.ir.ops.curves import PowerCurve, QuantileBack, QuantileCurve
 from slimml.ir.ops.functions import Apply
 from slimml.ir.ops.numeric import WhereMissing
@@ -92,3 +92,25 @@ def test_curves_take_no_rows_and_whole_blocks(name):
     whole = node.evaluate(rows)
     np.testing.assert_array_equal(whole, np.concatenate([node.evaluate(rows[i : i + 1]) for i in range(5)]))
     assert whole.shape == (5, node.type.width) and whole.dtype == np.float64
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-310, 1e308])
+def test_quantiles_so_close_or_far_that_a_slope_overflows_may_make_nan(scale):
+    curve = QuantileCurve(
+        inputs=(Constant(inputs=(X,), value=np.zeros(1)),), quantiles=np.array([[-1.0, 0.3, 1.0]]) * scale,
+        references=np.array([0.0, 0.5, 1.0]), margin=0.0,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        made = np.isnan(curve.evaluate(np.linspace(-1, 1, 99)[:, None] * scale)).any()
+    assert curve.type.domains[0].missing == (scale != 1.0)
+    assert curve.type.domains[0].missing or not made
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-310])
+def test_splines_of_knots_so_close_that_a_quotient_overflows_may_make_nan(scale):
+    knots = np.array([[-1.0, -1.0, 0.3, 1.0, 1.0]]) * scale
+    node = Splines(
+        inputs=(Constant(inputs=(X,), value=np.zeros(1)),), knots=knots, degree=1, outside="constant",
+        edges=np.array([1]), spread=False,
+    )  # fmt: skip
+    assert {d.missing for d in node.type.domains} == {scale != 1.0}

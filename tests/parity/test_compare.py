@@ -92,6 +92,11 @@ def test_quantiles_are_those_of_the_error():
     assert report.quantiles["1"] == report.max_abs
 
 
+def test_an_error_beside_zero_is_a_finite_number_as_json_wants_it():
+    report = against([0.0, 5e-324], [1.0, 1e-10])
+    assert np.isfinite(report.max_rel) and report.max_rel > 1e300
+
+
 def test_the_worst_output_gives_the_verdict():
     expected: Answers = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.5]]),)}
     got: Answers = {"predict": (np.array([[1], [2]]),), "predict_proba": (np.array([[0.5], [0.4]]),)}

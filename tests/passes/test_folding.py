@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,32 @@ def test_stored_entries_of_csr_are_followed():
     x = probes(found, np.dtype(np.float64))
     y = sparse.evaluate(Csr(x, np.zeros(len(x), np.int64), np.arange(len(x) + 1), 1)).data
     np.testing.assert_array_equal(found.of(x), after.of(y))
+
+
+def test_entries_that_csr_stores_no_more_are_what_it_does_not_store():
+    """What Binarizer drops of a sparse row XGBoost takes for missing, zeros that are stored for 0."""
+    sparse = Binarize(inputs=(_Sparse(),), threshold=0.5)
+    after = replace(steps([0.0, 0.9]), missing=-1, absent=7)
+    found = pulled(after, link(sparse, 0), np.dtype(np.float64))
+    np.testing.assert_array_equal(found.of(np.array([-3.0, 0.0, 0.5, 0.6, np.nan])), [7, 7, 7, 2, 7])
+
+
+def test_rounding_at_the_top_of_a_spline_is_not_overlooked():
+    knots = np.array([[-2.0, -2.0, -2.0, -2.0, 0.5, 3.0, 5.5, 5.5, 5.5, 5.5]])
+    node = Splines(inputs=(raw(),), knots=knots, degree=3, outside="constant", edges=np.array([3]), spread=False)
+    near = 0.5 + np.random.default_rng(0).uniform(-2e-8, 2e-8, 20_000)
+    for column in range(node.each):
+        turns = spline(node, column).breaks
+        for turn in turns[np.isfinite(turns)].tolist():
+            x = np.concatenate([near - 0.5 + turn, [turn]])
+            seen = np.unique(node.evaluate(x[:, None])[:, column])
+            after = steps(seen[-3:-1] if len(seen) > 2 else seen[:1])
+            try:
+                found = pulled(after, spline(node, column), np.dtype(np.float64))
+            except UnfoldableError as reason:
+                assert "turns next to a cut" in str(reason) or "flat" in str(reason) or "zigzags" in str(reason)
+            else:
+                np.testing.assert_array_equal(found.of(x), after.of(node.evaluate(x[:, None])[:, column]))
 
 
 class _Sparse(Input):

@@ -6,13 +6,16 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
 
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
@@ -262,3 +265,52 @@ def test_passes_run_twice_on_heads_equal_one_run():
         once, _ = run_passes(zoo_graph(name), PASSES)
         twice, reports = run_passes(once, PASSES)
         assert fingerprint(once) == fingerprint(twice) and not any(r.fired for r in reports), name
+
+
+# --------------------------------------------------------------------------------------- numbers that are no ordinary
+
+
+def _apart(estimator: Any, rows: pd.DataFrame) -> np.ndarray:
+    """By how many times what rounding may do, counted before the passes, the first output differs after them."""
+    fresh = lower(read(pickle.dumps(estimator, 5)).root)
+    final = run_passes(fresh, PASSES)[0]
+    table = {i: rows.iloc[:, i].to_numpy() for i in range(rows.shape[1])}
+    old, new = (values(g, table, np.arange(len(rows))) for g in (fresh, final))
+    name = "decision_function" if any(o.name == "decision_function" for o in fresh.outputs) else fresh.outputs[0].name
+    (a,), (b,) = (next(o.nodes for o in g.outputs if o.name == name) for g in (fresh, final))
+    room = sum(bounds(g, v)[name][0] for g, v in ((fresh, old), (final, new)))
+    return np.abs(old[a] - new[b]) / room
+
+
+def test_the_table_of_a_category_holds_no_terms_that_it_does_not_add():
+    """Centred and scaled, a common category adds much where it is not there, and little where it is."""
+    frame = pd.DataFrame({"c": np.where(np.arange(20_000) < 2, "rare", "common")})
+    target = (np.random.default_rng(0).random(20_000) < 0.3).astype(int)
+    target[:2] = 1
+    head = LogisticRegression(fit_intercept=False, C=100)
+    model = make_pipeline(OneHotEncoder(sparse_output=False), StandardScaler(), head).fit(frame, target)
+    assert _apart(model, frame[:4]).max() <= 1
+
+
+def _weighted(weight: float, *steps: Any) -> Any:
+    return make_pipeline(FeatureUnion([("part", steps[0])], transformer_weights={"part": weight}), *steps[1:])
+
+
+@pytest.mark.parametrize("case", ["a scale vanishes", "digits are lost in between", "a weight vanishes"])
+def test_scales_beyond_ordinary_numbers_are_not_multiplied_out(case: str):
+    rng = np.random.default_rng(0)
+    if case == "a scale vanishes":
+        rows = pd.DataFrame(rng.normal(size=(50, 2)) * 1e200, columns=["a", "b"])
+        model = _weighted(1e-170, MaxAbsScaler(), LinearRegression()).fit(rows, (rows.a + 2 * rows.b) / 1e200)
+    elif case == "digits are lost in between":
+        rows = pd.DataFrame({"a": rng.normal(size=80)})
+        last = LogisticRegression(fit_intercept=False)
+        model = _weighted(1e-150, "passthrough", StandardScaler(with_mean=False), last).fit(rows, rows.a > 0)
+        rows = pd.DataFrame({"a": [1e-180, 3.0]})
+    else:
+        rows = pd.DataFrame(rng.normal(size=(30, 2)) * 1e-200, columns=["a", "b"])
+        model = KernelRidge(kernel="linear").fit(rows, rows.a + 2 * rows.b)
+        rows = pd.DataFrame({"a": [1e200, 3e250], "b": [0.0, -1e240]})
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.nan_to_num(_apart(model, rows), nan=0.0)
+    assert apart.max() <= 1

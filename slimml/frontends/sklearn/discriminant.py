@@ -66,7 +66,7 @@ def posterior(joint: Node, classes: np.ndarray, ctx: Lowerer) -> tuple[Output, .
     The mixin appears in 1.6; before, probabilities are those of a softmax, and its logarithms may be infinite.
     """
     if ctx.version >= (1, 6):
-        logs: Node = LogSoftmax(inputs=(joint,), origin=ctx.where)
+        logs: Node = LogSoftmax(inputs=(joint,), shifted=True, origin=ctx.where)
         chances: Node = Exp(inputs=(logs,), origin=ctx.where)
     else:
         chances = Softmax(inputs=(joint,), origin=ctx.where)

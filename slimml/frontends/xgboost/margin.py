@@ -12,11 +12,12 @@ from slimml.frontends.lowerer import Lowerer, Source
 from slimml.frontends.xgboost.forest import sum_trees
 from slimml.ingest.xgboost.model import BoosterModel
 from slimml.ir.libm import logf
+from slimml.ir.narrow import COLUMN_BY_COLUMN
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import LowerBound, Recode, char_order
-from slimml.ir.ops.columns import Cast, Dense
+from slimml.ir.ops.columns import Cast, Concat, Dense, Select
 from slimml.ir.ops.models import LinearSum
-from slimml.ir.ops.numeric import FillMissing
+from slimml.ir.ops.numeric import FillMissing, Guard, IsMissing
 from slimml.schema import MISSING
 
 _LOGIT = ("reg:logistic", "binary:logistic")
@@ -92,7 +93,22 @@ def _numbers(model: BoosterModel, x: Source, ctx: Lowerer) -> Node:
     if isinstance(x, Node) and x.type.layout == "csr":
         x = ctx.floats(x, csr=True)  # counts of terms are whole numbers, which cannot be missing
         x = Dense(inputs=(x,), absent=float("nan"), origin=ctx.where)
+    if isinstance(x, Node) and _imputed_sparse(x):
+        # The original's rows stay sparse there, so that XGBoost takes for missing what is not stored.
+        raise ctx.unsupported("an imputer of sparse rows in front of XGBoost is not handled")
     return Cast(inputs=(ctx.floats(x, sparse=MISSING),), dtype="float32", origin=ctx.where)
+
+
+def _imputed_sparse(x: Node) -> bool:
+    """Whether a block is what an imputer, or an indicator, made of sparse rows."""
+    while isinstance(x, (Select, *COLUMN_BY_COLUMN)):
+        if isinstance(x, FillMissing | IsMissing):
+            source = x.inputs[0]
+            while isinstance(source, Select | Guard | Cast):
+                source = source.inputs[0]
+            return isinstance(source, Dense) and source.source.layout == "csr"
+        x = x.inputs[0]
+    return isinstance(x, Concat) and any(p.origin == x.origin and _imputed_sparse(p) for p in x.inputs)
 
 
 def _are_codes(table: tuple[object, ...] | None) -> bool:

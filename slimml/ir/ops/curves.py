@@ -87,10 +87,17 @@ class QuantileCurve(Node):
         _check_quantiles(self)
 
     def infer(self) -> ValueType:
-        known = np.isfinite(self.quantiles).all(axis=1).tolist()
-        pairs = zip(self.source.domains, known, strict=True)
+        pairs = zip(self.source.domains, self._steady().tolist(), strict=True)
         domains = tuple(_SHARE if ok and not d.missing else _SHARE_OR_MISSING for d, ok in pairs)
         return replace(self.source, domains=domains, groups=())
+
+    def _steady(self) -> np.ndarray:
+        """Of which columns no slope overflows: infinity from one side less infinity from the other is NaN."""
+        with np.errstate(all="ignore"):
+            steps = np.diff(self.quantiles, axis=1)
+            slopes = np.where(steps == 0, 0.0, np.diff(self.references) / steps)
+            whole = np.isfinite(self.quantiles).all(axis=1)
+            return np.asarray(whole & np.isfinite(steps).all(axis=1) & np.isfinite(slopes).all(axis=1))
 
     def evaluate(self, x: Value) -> Value:
         with np.errstate(invalid="ignore"):

@@ -218,13 +218,21 @@ class SignedSquare(_Elementwise):
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class LogSoftmax(_Elementwise):
-    """y = x - log(sum(exp(x))) over the columns; the largest terms stay out of the sum, as in scipy's logsumexp"""
+    """y = x - log(sum(exp(x))) over the columns; the largest terms stay out of the sum, as in scipy's logsumexp.
+
+    `shifted`: the largest is taken away first, beside which the logarithm may vanish.
+    """
+
+    shifted: bool = False
 
     def _dtypes(self) -> tuple[str, ...]:
         return ("float64",)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         top = x.max(axis=1, keepdims=True)
+        if self.shifted:
+            with np.errstate(all="ignore"):
+                return np.asarray((x - top) - np.log(np.exp(x - top).sum(axis=1, keepdims=True)))
         largest = x == top
         with np.errstate(all="ignore"):
             rest = np.exp(np.where(largest, -np.inf, x) - np.where(np.isfinite(top), top, 0.0))

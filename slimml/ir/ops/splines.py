@@ -11,6 +11,8 @@ from slimml.ir.node import Node, require, require_inputs
 from slimml.ir.types import ValueType
 
 MAX_DEGREE = 64
+# Knots that are closer to each other may make infinities.
+_LEAST = 1e-300
 CONTINUE, CONSTANT, LINEAR, PERIODIC = "continue", "constant", "linear", "periodic"
 
 
@@ -56,10 +58,13 @@ class Splines(Node):
         return int(self.knots.shape[1]) - self.degree - 1 - twice
 
     def infer(self) -> ValueType:
-        # Between the edges splines are shares; polynomials that go on overflow.
+        # Between the edges splines are shares, where no quotient overflows; polynomials that go on overflow.
         share = Domain(low=0.0, high=2.0, missing=False)
-        one = share if self.outside == CONSTANT else Domain()
-        return ValueType(self.source.dtype, (one,) * (self.source.width * self.each))
+        with np.errstate(over="ignore"):
+            steps = np.diff(self.knots, axis=1)
+            fits = np.isfinite(self.knots[:, -1] - self.knots[:, 0]) & ((steps == 0) | (steps > _LEAST)).all(axis=1)
+        ends = [share if self.outside == CONSTANT and ok else Domain() for ok in fits.tolist()]
+        return ValueType(self.source.dtype, tuple(d for d in ends for _ in range(self.each)))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):

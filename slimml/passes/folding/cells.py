@@ -86,12 +86,14 @@ class Link:
     `breaks`  values between which, and at each of which, it rises or falls (or is NaN, or is one value) throughout
     `slack`   None where it does so in floating point; else a bound on the rounding error of y = f(x), from x and y
     `guess`   about where it is y, to begin the search with
+    `drops`   where it is NaN a sparse block stores nothing any more
     """
 
     run: Callable[[np.ndarray], np.ndarray]
     breaks: np.ndarray = field(default_factory=lambda: np.zeros(0))
     slack: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     guess: Callable[[np.ndarray], np.ndarray] | None = None
+    drops: bool = False
 
     def wide(self, values: np.ndarray) -> np.ndarray:
         """`run` in float64, quietly."""
@@ -101,14 +103,16 @@ class Link:
 
 def pulled(after: Cells, link: Link, dtype: np.dtype) -> Cells:
     """Cells of y = f(x) to cells of x, a float64 or float32. Raises UnfoldableError."""
+    if link.drops:
+        after = replace(after, missing=after.absent)
     if after.constant:
         return after
     pieces = _pieces(link, dtype)
     asked = _questions(after, link, pieces, dtype)
     found = _ends(link, asked, dtype)
     ends = [found, pieces.high[:-1]]
-    if link.slack is not None and len(found):
-        ends.append(_scanned(after, link, asked, found, dtype))
+    if link.slack is not None:
+        ends.append(_scanned(after, link, pieces, asked, found, dtype))
     edges = _distinct(np.concatenate(ends))
     edges = edges[(edges >= -highest(dtype)) & (edges < highest(dtype))]
     ranks = after.of(link.wide(from_keys(np.append(edges, highest(dtype)), dtype)))
@@ -192,8 +196,57 @@ def _same_side(link: Link, asked: _Questions, keys: np.ndarray, dtype: np.dtype)
     return np.asarray((link.wide(from_keys(keys, dtype)) <= asked.cut) == asked.rising)
 
 
-def _scanned(after: Cells, link: Link, asked: _Questions, found: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Where the rank changes within reach of rounding around the ends that were found."""
+def _scanned(
+    after: Cells, link: Link, pieces: _Pieces, asked: _Questions, found: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    """Where the rank changes within reach of rounding around the ends that were found, and around turns."""
+    windows = np.concatenate([_around_ends(link, asked, found, dtype), *_turns(after, link, pieces, dtype)], axis=1)
+    if not windows.size:
+        return np.zeros(0, np.int64)
+    begin, end = _union(*windows)
+    sizes = end - begin + 1
+    if sizes.sum() > _MOST:
+        raise UnfoldableError("is too flat at its cuts: rounding there decides for more floats than can be asked")
+    batch = np.cumsum(sizes) // _BATCH
+    changes = [begin - 1, end]
+    for some in np.split(np.arange(len(begin)), np.flatnonzero(np.diff(batch)) + 1):
+        if len(some):
+            changes.append(_changes(after, link, begin[some], sizes[some], dtype))
+    return np.concatenate(changes)
+
+
+def _turns(after: Cells, link: Link, pieces: _Pieces, dtype: np.dtype) -> list[np.ndarray]:
+    """Windows (2, n) at the ends of pieces whose values end so close to a cut that rounding may carry them over it."""
+    assert link.slack is not None
+    # A piece of one float has no rounding, and beyond the largest number there is nothing to turn to.
+    several, largest = pieces.low < pieces.high, highest(dtype) - 1
+    found = []
+    for keys, turn, last in ((pieces.low, pieces.first, False), (pieces.high, pieces.last, True)):
+        at = np.flatnonzero(several & (np.abs(keys) < largest) & np.isfinite(turn))
+        with np.errstate(all="ignore"):
+            room = 2 * link.slack(from_keys(keys[at], dtype).astype(np.float64), turn[at])
+        at, room = at[room > 0], room[room > 0]
+        # The cuts on the other side of the turn than the piece's values; those on this side are asked anyway.
+        above = pieces.rising[at] == last
+        first = np.searchsorted(after.cuts, np.where(above, turn[at], turn[at] - room))
+        over = np.searchsorted(after.cuts, turn[at] + room, side="right")
+        stop = np.where(above, over, np.searchsorted(after.cuts, turn[at]))
+        count = np.maximum(stop - first, 0)
+        piece = np.repeat(at, count)
+        room, above = np.repeat(room, count), np.repeat(above, count)
+        cut = after.cuts[np.repeat(first, count) + np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)]
+        away = np.where(above, cut - room, cut + room)
+        asked = _Questions(pieces.low[piece], pieces.high[piece], away, pieces.rising[piece])
+        reached = _reached(link, asked, dtype)
+        windows = np.stack([reached, asked.high] if last else [asked.low, np.minimum(reached + 1, asked.high)])
+        if (windows[1].astype(np.float64) - windows[0] > _SCANNED).any():
+            raise UnfoldableError("turns next to a cut, where rounding decides for more floats than can be asked")
+        found.append(windows)
+    return found
+
+
+def _around_ends(link: Link, asked: _Questions, found: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Windows (2, n) within reach of rounding around the ends that were found."""
     assert link.slack is not None
     # What overflows is as far off as the largest number is.
     most = float(np.finfo(np.float64).max)
@@ -204,21 +257,13 @@ def _scanned(after: Cells, link: Link, asked: _Questions, found: np.ndarray, dty
     start = _reached(link, _with_cut(asked, asked.cut - side), dtype)
     stop = np.minimum(_reached(link, _with_cut(asked, asked.cut + side), dtype) + 1, asked.high)
     # In double: the keys of a wide window differ by more than their dtype holds.
-    near = max(_LEAST, _SCANNED // (2 * len(found)))
+    near = max(_LEAST, _SCANNED // (2 * max(1, len(found))))
     wide = stop.astype(np.float64) - start > near
     if wide.any():
         _require_steady(link, asked.take(wide), found[wide], start[wide], stop[wide], near // 2, dtype)
         start[wide] = np.maximum(start[wide], found[wide] - near // 2)
         stop[wide] = np.minimum(stop[wide], found[wide] + near // 2)
-    begin, end = _union(start, stop)
-    sizes = end - begin + 1
-    if sizes.sum() > _MOST:
-        raise UnfoldableError("is too flat at its cuts: rounding there decides for more floats than can be asked")
-    batch = np.cumsum(sizes) // _BATCH
-    changes = [begin - 1, end]
-    for some in np.split(np.arange(len(begin)), np.flatnonzero(np.diff(batch)) + 1):
-        changes.append(_changes(after, link, begin[some], sizes[some], dtype))
-    return np.concatenate(changes)
+    return np.stack([start, stop])
 
 
 def _changes(after: Cells, link: Link, begin: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.ndarray:

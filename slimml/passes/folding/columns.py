@@ -106,11 +106,22 @@ def _of_one_hot(node: OneHot, part: Part, weights: np.ndarray) -> list[Few]:
     for g in np.unique(group).tolist():
         own = np.flatnonzero(group == g)
         target = node.targets[node.offsets[g] : node.offsets[g + 1]]
-        rise = np.zeros((node.sizes[g] + 1, len(weights)))  # the last row is that of no column
-        np.add.at(rise, part.columns[own] - (ends[g] - node.sizes[g]), (hot - cold)[:, own].T)
-        terms = rise[target] + cold[:, own].sum(axis=1)
+        places = part.columns[own] - (ends[g] - node.sizes[g])
+        ours, theirs = np.zeros((2, node.sizes[g] + 1, len(weights)))  # the last row is that of no column
+        np.add.at(ours, places, hot[:, own].T)
+        np.add.at(theirs, places, cold[:, own].T)
+        # What a column adds where it is not hot may be much larger than the sum: none is added and taken away again.
+        terms = (ours + _others(theirs))[target]
         found.append(Few(node.inputs[0], g, np.concatenate([terms[:1], terms])))
     return found
+
+
+def _others(rows: np.ndarray) -> np.ndarray:
+    """For each row the sum of all others."""
+    zero = np.zeros((1, rows.shape[1]))
+    before = np.cumsum(np.concatenate([zero, rows[:-1]]), axis=0)
+    behind = np.cumsum(np.concatenate([zero, rows[:0:-1]]), axis=0)[::-1]
+    return np.asarray(before + behind)
 
 
 def _of_column(node: Node, part: Part, weights: np.ndarray) -> Few:
