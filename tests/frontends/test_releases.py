@@ -59,7 +59,7 @@ def shortcoming(path: Path, rows: Any, said: dict[str, np.ndarray]) -> str:
     return ""
 
 
-def _pickles(folder: Path) -> Iterator[tuple[str, Case]]:
+def pickles_of(folder: Path) -> Iterator[tuple[str, Case]]:
     (facts,) = folder.glob("sk*.json")
     for name, fact in json.loads(facts.read_text()).items():
         path = next(p for p in (folder / f"{name}.pkl", folder / f"{name}.joblib") if p.exists())
@@ -79,17 +79,17 @@ def _versions(folder: Path) -> Iterator[tuple[str, Case]]:
         yield name, (folder / f"{name}.pkl", rows, {said["method"]: np.array(said["out"])})
 
 
-def _folders(kind: str) -> list[str]:
+def folders(kind: str) -> list[str]:
     folder = shared_dir()
     return sorted(p.name for p in (folder / kind).iterdir() if p.is_dir()) if folder else ["none"]
 
 
 @pytest.mark.filterwarnings("ignore:The 'float_precision'")
 @pytest.mark.parametrize(
-    ("kind", "release"), [(k, r) for k in ("pickles", "versions") for r in _folders(k)], ids=lambda v: v
+    ("kind", "release"), [(k, r) for k in ("pickles", "versions") for r in folders(k)], ids=lambda v: v
 )
 def test_models_of_a_release_answer_as_it_did(kind: str, release: str, shared: Path):
-    cases = dict({"pickles": _pickles, "versions": _versions}[kind](shared / kind / release))
+    cases = dict({"pickles": pickles_of, "versions": _versions}[kind](shared / kind / release))
     assert cases
     found = {name: shortcoming(*case) for name, case in cases.items()}
     short = {name: why for name, why in found.items() if why and release not in NOT_YET.get(name, "").split()}
