@@ -20,7 +20,18 @@ from slimml.ends import asked_whole, ends
 from slimml.errors import MissingDependencyError, NoBackendError, ParityError, UsageError
 from slimml.exported.writers import FileWriter, fair, writer_for
 from slimml.ingest.read import Ingested
-from slimml.intake import apart, check_python, content_of, described, graphs, ingest, reference, summary
+from slimml.intake import (
+    WIDEN,
+    apart,
+    check_python,
+    content_of,
+    described,
+    given_up,
+    graphs,
+    ingest,
+    reference,
+    summary,
+)
 from slimml.ir.graph import Graph
 from slimml.ir.text import fingerprint
 from slimml.keeping import keep_steps
@@ -112,10 +123,12 @@ def shrink(
         )
         apart32 = checker.settle_float32()
         if apart32 is not None:
+            difference = "; ".join([str(apart32.worst or ""), *apart32.notes]).strip("; ")
             result.warnings.append(
-                "float32 rows are answered as the same values in float64, which the original does not do: "
-                f"{'; '.join([str(apart32.worst or ''), *apart32.notes]).strip('; ')}"
+                f"float32 rows are answered as the same values in float64, which the original does not do: {difference}"
             )
+            reason = f"the original answers otherwise: {difference}"
+            passes[:] = [given_up(reason, p.before) if p.name == WIDEN else p for p in passes]
         job = _Job(checker.final, options, checker, result, say, keeping.sealed(fresh) if keeping is not None else ())
         made = job.candidates(source, wanted) if writer is None else job.exported(writer)
         say("measuring", 0.8)

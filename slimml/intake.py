@@ -21,6 +21,7 @@ from slimml.ingest.read import Ingested, read
 from slimml.ingest.record import Record
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
+from slimml.ir.ops.delegates import Opaque
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.options import Exactness, ShrinkOptions
 from slimml.parity.process import open_onnx, open_reference
@@ -37,6 +38,8 @@ from slimml.result import ReferenceReport, SourceReport
 from slimml.runtime.predictor import Model
 from slimml.sample import Sample, read_expected
 
+# The step behind the passes that says which float64 rows stand for float32 ones.
+WIDEN = "widen-float32-rows"
 _BYTES = (bytes, bytearray, memoryview)
 _FILES = (str, os.PathLike, *_BYTES)
 
@@ -80,21 +83,20 @@ def graphs(
         if converter is not None:
             converter.close()
     final, passes = run_passes(fresh, PASSES, options.allowed)
-    if converter is None:
-        final, report = _with_float32(source, sample, fresh, final)
-        passes += report
-    return fresh, final, passes
+    final, report = _with_float32(source, sample, fresh, final)
+    return fresh, final, passes + report
 
 
 def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:
     """`final` with what the model means of float32 rows beside it, where that is something else."""
-    trees = any(isinstance(n, Forest | LinearForest) for n in fresh.nodes())
-    if not trees and not may_differ(fresh):
+    nodes = fresh.nodes()
+    trees = any(isinstance(n, Forest | LinearForest) for n in nodes)
+    if any(isinstance(n, Opaque) for n in nodes) or (not trees and not may_differ(fresh)):
         return final, []
     try:
         narrow = lower(source.root, **_declared(sample), float32=True)
-    except (MalformedGraphError, UnsupportedEstimatorError):
-        return final, []  # a step computes in float64 alone: float32 rows are widened
+    except (MalformedGraphError, UnsupportedEstimatorError) as reason:
+        return final, _widened_because(reason, final) if trees else []
     if trees:
         return _in_front_of_trees(fresh, narrow, final)
     if not differs(fresh, narrow):
@@ -104,14 +106,24 @@ def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) 
 
 def _in_front_of_trees(fresh: Graph, narrow: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:
     """`final` with the float64 rows that stand for float32 rows; where none do, the report says why."""
-    name, before = "widen-float32-rows", len(final.nodes())
     try:
         float32 = widened(fresh, narrow, final)
     except UnfoldableError as reason:
-        why = {f"they are answered as the same values in float64: {reason}": 1}
-        return final, [PassReport(name, Exactness.BITWISE, 0, why, before, before)]
+        return final, _widened_because(reason, final)
+    before = len(final.nodes())
     after = before if float32 is None else len(float32.nodes())
-    return replace(final, float32=float32), [PassReport(name, Exactness.BITWISE, after - before, {}, before, after)]
+    report = PassReport(WIDEN, Exactness.BITWISE, after - before, {}, before, after)
+    return replace(final, float32=float32), [report]
+
+
+def _widened_because(reason: object, final: Graph) -> list[PassReport]:
+    return [given_up(str(reason).partition("\n")[0], len(final.nodes()))]
+
+
+def given_up(reason: str, nodes: int) -> PassReport:
+    """What is said where float32 rows are answered as the same values in float64."""
+    why = {f"they are answered as the same values in float64: {reason}": 1}
+    return PassReport(WIDEN, Exactness.BITWISE, 0, why, nodes, nodes)
 
 
 def _declared(sample: Sample) -> dict[str, Any]:

@@ -256,8 +256,11 @@ class RowReader:
         """Whether every number column is of a dtype, those too that the model does not read but the original does."""
         if table.block is not None:
             return str(table.block.dtype) == dtype
+        if table.dtypes is None:
+            return False
+        dtypes = table.dtypes()
         at = [places[i] for i, c in enumerate(self._columns) if c.kind == NUMBER and places[i] >= 0]
-        return bool(at) and all(str(getattr(table.column(i), "dtype", "")) == dtype for i in at)
+        return bool(at) and all(dtypes[i] == dtype for i in at)
 
     def _match(self, table: Table, *, by_name: bool) -> Sequence[int]:
         """For each column of the schema its place in the table, -1 for an unread one that is not there."""

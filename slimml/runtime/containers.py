@@ -26,6 +26,7 @@ class Table:
     `nulls`   whether None is how this container says that a value is missing; in a numpy or pandas column of objects
               it is a value of its own, as scikit-learn has it
     `bare`    whether it is an array, a sparse matrix or a list of lists, which say nothing about their columns
+    `dtypes`  the columns' dtypes by name, of a container whose columns scikit-learn takes in their own
     """
 
     count: int
@@ -35,6 +36,7 @@ class Table:
     block: Any = None
     nulls: bool = False
     bare: bool = False
+    dtypes: Callable[[], list[str]] | None = None
 
 
 def open_table(data: Any, *, flat: bool, absent: float = 0.0) -> Table:
@@ -136,7 +138,11 @@ def _pandas(frame: Any) -> Table:
     if strings not in (0, len(names)):  # as scikit-learn has it: all are names, or none is
         what = "feature names are only supported if all columns have string names; this frame mixes them with others"
         raise InputError(what, hint="rename the columns: frame.columns = frame.columns.astype(str)")
-    return Table(len(frame), len(names), names if strings else None, lambda i: _series(frame.iloc[:, i]))
+    # Those of extensions have other names ("Float32"), and come to the original as float64.
+    return Table(
+        len(frame), len(names), names if strings else None, lambda i: _series(frame.iloc[:, i]),
+        dtypes=lambda: [str(dtype) for dtype in frame.dtypes],
+    )  # fmt: skip
 
 
 def _series(series: Any) -> Any:

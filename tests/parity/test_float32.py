@@ -8,6 +8,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
@@ -18,6 +21,7 @@ from slimml.backends import BACKENDS
 from slimml.candidates import build
 from slimml.errors import ArtifactError, InputError
 from slimml.intake import graphs, ingest
+from slimml.ir.ops.ranks import Widen
 from slimml.options import ShrinkOptions
 from slimml.parity.inputs import trial_rows
 from slimml.parity.reference import LiveReference
@@ -142,3 +146,86 @@ def test_the_plan_for_float64_rows_may_not_ask_for_float32():
         sections[name] = sections.pop(name + "32")
     with pytest.raises(ArtifactError):
         load(write_artifact(None, replace(opened.manifest, engine="portable"), sections).data)
+
+
+# ------------------------------------------------------------------------------------------------------ behind trees
+
+
+@cache
+def near_the_ends() -> tuple[object, np.ndarray]:
+    """A forest behind a scaler, and float32 rows of which some go another way than the same values in float64."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2)) * 50 + 1000
+    model = make_pipeline(StandardScaler(), RandomForestRegressor(6, max_depth=8, random_state=0))
+    model.fit(pd.DataFrame(x, columns=["p", "q"]), x[:, 0] - 2 * x[:, 1])
+    return model, around_the_ends(load(shrink(model, backend="portable").artifact), x)
+
+
+def around_the_ends(compiled: object, x: np.ndarray) -> np.ndarray:
+    (widen,) = (n for n in compiled.graph.float32.nodes() if isinstance(n, Widen))  # type: ignore[attr-defined]
+    rows = np.resize(x, (4 * len(widen.ends), x.shape[1])).astype(np.float32)
+    for c in range(x.shape[1]):
+        near = widen.ends[widen.offsets[c] : widen.offsets[c + 1]]
+        rows[: 2 * len(near), c] = np.concatenate([near, np.nextafter(near, np.float32(np.inf))])
+    return rows
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]"])
+def test_frames_of_extension_dtypes_are_float64_to_the_original(dtype: str):
+    model, rows = near_the_ends()
+    frame = pd.DataFrame(rows, columns=["p", "q"]).astype(dtype)
+    compiled = load(shrink(model, backend="portable").artifact)
+    expected = model.predict(frame)
+    assert (expected != model.predict(frame.astype("float64"))).any() == (dtype == "float32")
+    np.testing.assert_array_equal(compiled.predict(frame), expected)
+    singles = [compiled.predict(frame.iloc[i : i + 1])[0] for i in range(40)]
+    np.testing.assert_array_equal(singles, expected[:40])
+
+
+def test_polars_frames_are_float64_to_the_original():
+    polars = pytest.importorskip("polars")
+    model, rows = near_the_ends()
+    compiled = load(shrink(model, backend="portable").artifact)
+    frame = polars.DataFrame({"p": rows[:, 0], "q": rows[:, 1]})
+    np.testing.assert_array_equal(compiled.predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize("weight", [7.1, np.float64(7.1)])
+def test_weights_of_numpy_make_float64_of_float32(weight: float):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(900, 3)) * 50 + 1000
+    union = FeatureUnion([("scaled", StandardScaler())], transformer_weights={"scaled": weight})
+    model = make_pipeline(union, RandomForestRegressor(6, max_depth=8, random_state=0)).fit(x, x[:, 0] - 2 * x[:, 1])
+    compiled = load(shrink(model, backend="portable").artifact)
+    rows = around_the_ends(compiled, x)
+    np.testing.assert_array_equal(compiled.predict(rows), model.predict(rows))
+
+
+def test_a_sentinel_that_float32_does_not_hold_is_no_number_of_float32_rows():
+    rng = np.random.default_rng(2)
+    x = np.where(rng.random((300, 2)) < 0.1, 0.1, rng.normal(size=(300, 2)))
+    forest = RandomForestRegressor(6, max_depth=8, random_state=0)
+    model = make_pipeline(SimpleImputer(missing_values=np.float64(0.1)), StandardScaler(), forest).fit(x, x[:, 0])
+    result = shrink(model, backend="portable")
+    (report,) = (p for p in result.passes if p.name == "widen-float32-rows")
+    assert not report.fired and "is compared with float32 numbers in float64" in next(iter(report.skipped))
+    rows = np.full((4, 2), 0.1, dtype=np.float32)
+    np.testing.assert_array_equal(load(result.artifact).predict(rows), model.predict(rows))
+
+
+def test_a_converter_that_is_not_needed_changes_nothing():
+    model, rows = near_the_ends()
+    result = shrink(model, backend="onnx", trust=True)
+    np.testing.assert_array_equal(load(result.artifact).predict(rows), model.predict(rows))
+
+
+def test_a_plan_that_the_original_contradicts_is_given_up_in_the_report_too(monkeypatch):
+    from slimml.passes.folding import widen
+
+    model, _ = near_the_ends()
+    monkeypatch.setattr(widen, "_ends", lambda asked, cuts, wide: (np.full(len(cuts), np.inf, np.float32), np.nan))
+    result = shrink(model, backend="portable")
+    (report,) = (p for p in result.passes if p.name == "widen-float32-rows")
+    assert not report.fired and "the original answers otherwise" in next(iter(report.skipped))
+    assert any("float32 rows are answered as the same values in float64" in w for w in result.warnings)
+    assert load(result.artifact).graph.float32 is None

@@ -143,7 +143,9 @@ def _resolved(columns: Any, x: Source, ctx: Lowerer) -> Any:
 def _weighted(block: Node, weight: Any, ctx: Lowerer) -> Node:
     if weight is None:
         return block
-    numbers = ctx.floats(block, csr=True, narrow=True)
+    # numpy 2, which 1.4 was the first to take, multiplies float32 with a float64 of its own in float64.
+    strong = isinstance(weight, np.float64) and ctx.version >= (1, 4)
+    numbers = ctx.floats(block, csr=True, narrow=not strong)
     value = np.full(numbers.type.width, float(weight), dtype=numbers.type.dtype)
     return Multiply(inputs=(numbers,), value=value, origin=ctx.where)
 

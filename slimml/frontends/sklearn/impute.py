@@ -45,7 +45,7 @@ def missing_indicator(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     if est.get("_precomputed", False):
         raise ctx.unsupported("a MissingIndicator that an imputer made is not handled on its own")
     sentinel = sentinel_of(est, ctx)
-    block = _block_of(x, sentinel, ctx)
+    block = _block_of(est, x, sentinel, ctx)
     features = _features(est, block.type.width, ctx)
     mask: Node = IsMissing(inputs=(block,), sentinel=sentinel, origin=ctx.where)
     if est.features == "missing-only" and est.error_on_new:
@@ -56,7 +56,7 @@ def missing_indicator(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     return Concat(inputs=(mask,), layout="csr", origin=ctx.where) if sparse else mask
 
 
-def _block_of(x: Source, sentinel: object, ctx: Lowerer) -> Node:
+def _block_of(est: Record, x: Source, sentinel: object, ctx: Lowerer) -> Node:
     nan = isinstance(sentinel, float) and sentinel != sentinel
     number = isinstance(sentinel, int | float)
     if isinstance(x, Frame) and (not number or any(k != NUMBER for k in x.kinds([NUMBER] * x.width))):
@@ -66,7 +66,15 @@ def _block_of(x: Source, sentinel: object, ctx: Lowerer) -> Node:
         return x if nan else ctx.guard(x, "all")
     if not number:
         raise ctx.unsupported(f"missing_values={sentinel!r:.40} of numbers is not handled")
-    return ctx.floats(x, finite="missing" if nan else "all", narrow=True)
+    return _comparable(ctx.floats(x, finite="missing" if nan else "all", narrow=True), est, ctx)
+
+
+def _comparable(block: Node, est: Record, ctx: Lowerer) -> Node:
+    """The block, whose numbers are compared with the sentinel in its dtype."""
+    strong = isinstance(est.missing_values, np.float64) and est.missing_values != np.float32(est.missing_values)
+    if block.type.dtype == "float32" and strong and est.missing_values == est.missing_values:
+        raise ctx.unsupported(f"missing_values={est.missing_values!r} is compared with float32 numbers in float64")
+    return block
 
 
 def _nothing_new(mask: Node, features: np.ndarray, names: tuple[str, ...], ctx: Lowerer) -> Node:
@@ -105,7 +113,7 @@ def imputer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
 def _block(est: Record, x: Source, statistics: tuple[object, ...], sentinel: object, ctx: Lowerer) -> Node:
     nan = isinstance(sentinel, float) and sentinel != sentinel
     if not _is_object(est, statistics):
-        return ctx.floats(x, finite="missing" if nan else "all", narrow=True)
+        return _comparable(ctx.floats(x, finite="missing" if nan else "all", narrow=True), est, ctx)
     if is_missing_symbol(est.missing_values):
         raise ctx.unsupported("missing_values=pandas.NA on a column that does not hold numbers is not handled")
     if isinstance(x, Frame):

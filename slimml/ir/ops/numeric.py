@@ -99,7 +99,8 @@ class Nudge(Node):
     def check(self) -> None:
         require_inputs(self, 1)
         require(self.source.dtype == "float64", f"Nudge takes float64, got {self.source}")
-        require(0 <= self.scale < 1 and 0 <= self.shift < np.inf, "Nudge.scale and .shift are small and not negative")
+        # So that below zero, too, y rises by at least half as much as x does.
+        require(0 <= self.scale <= 0.5 and 0 <= self.shift < np.inf, "Nudge.scale or .shift is negative, or large")
 
     def infer(self) -> ValueType:
         domains = tuple(Domain(missing=d.missing or d.low == -np.inf) for d in self.source.domains)
