@@ -89,9 +89,12 @@ class RawRows:
 
     def batch(self) -> Any:
         """What the loaded artifact takes: as the original, but dicts where pandas is not installed."""
-        if self.shape == "frame" and importlib.util.find_spec("pandas") is None:
-            return self.records()
-        return self.argument()
+        return self.argument() if self.typed else self.records()
+
+    @property
+    def typed(self) -> bool:
+        """Whether `batch` hands the columns over in their dtypes, which dicts have none of."""
+        return self.shape != "frame" or importlib.util.find_spec("pandas") is not None
 
     def records(self, count: int | None = None) -> list[dict[str, Any]]:
         """The first rows as dicts of Python values; whole numbers of integer columns are ints, as JSON would say."""

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import slimml
 from slimml.errors import IngestError, UntrustedError
+from slimml.intake import WIDEN
 from slimml.passes import PASSES
 from tests.cli.conftest import Ran, run  # noqa: F401
 from tests.zoo import people, zoo_model
@@ -74,7 +75,7 @@ def test_the_graph_is_shown_before_and_after_the_passes_that_say_what_they_did(m
     assert "StandardScaler" not in graph["before"] and "Divide(" in graph["before"]
     assert "Divide(%2" not in graph["after"] and "Rank(" in graph["after"]
     named = {p["name"]: p for p in graph["passes"]}
-    assert list(named) == [p.name for p in PASSES]
+    assert list(named) == [*(p.name for p in PASSES), WIDEN]
     assert named["fold-columns-into-ranks"]["fired"] == 1
     assert named["fold-columns-into-ranks"]["exactness"] == "bitwise"
     printed = run("analyze", model).out

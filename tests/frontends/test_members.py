@@ -219,7 +219,7 @@ def test_output_codes_of_scores_that_swallow_the_code():
     agree(estimator, "words", more=rows)
     graph = lower(read(pickle.dumps(estimator)).root)
     huge = np.full((1, ROWS.shape[1]), 1.7e308)
-    with pytest.raises(ValueError, match="infinity"):
+    with pytest.raises(ValueError, match="infinity|NaN"):  # as BLAS adds infinities of both signs up
         estimator.predict(huge)
     with pytest.raises(InputError):
         evaluate(graph.output("predict").nodes, input_blocks(graph, huge))
