@@ -19,7 +19,7 @@ from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
 
 from slimml.frontends.lowerer import lower
 from slimml.ingest.read import read
-from slimml.ir.graph import Graph, Output
+from slimml.ir.graph import Graph, Output, topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, OneHot, Recode
 from slimml.ir.ops.columns import Cast, Concat, Input, Select
@@ -68,6 +68,22 @@ def test_column_wise_pipeline_is_guards_look_ups_and_one_head(name: str):
     # One guard of an input, and a selection or a Concat only to bring codes of several kinds together.
     assert sum(isinstance(n, Guard) for n in in_front) <= 1
     assert all(x.type.dtype == "int32" for n in in_front if isinstance(n, Concat) for x in n.inputs)
+
+
+# A curve of one column is a term of the sum that is computed: a table would hold all of its values, and a comparison of
+# a whole block is faster than a look-up for each of its columns.
+CURVES = {"Apply", "PowerCurve", "Splines", "Binarize"}
+CURVED = (
+    "function/logarithm skewed/yeo-johnson spline/linear bins/binarizer-zero bayes/bernoulli bayes/bernoulli-threshold"
+).split()
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_head_behind_curves_reads_each_as_one_term(name: str):
+    final, _ = run_passes(zoo_graph(name), PASSES)
+    (head,) = (n for n in final.nodes() if isinstance(n, Linear | LinearTable))
+    in_front = {type(n).__name__ for n in topological(head.inputs)}
+    assert in_front <= {"Input", "Guard"} | CURVES and in_front & CURVES
 
 
 def test_every_linear_pipeline_of_imputers_and_encoders_is_listed():
