@@ -19,6 +19,7 @@ from slimml.ingest.onnx.doubts import doubts
 from slimml.ingest.onnx.model import GRAPH, OnnxGraph
 from slimml.ingest.read import Ingested, read
 from slimml.ingest.record import Record
+from slimml.ir.domain import NUMBER as ANY_NUMBER
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.delegates import Opaque
@@ -37,6 +38,7 @@ from slimml.refusals import refusals, refused
 from slimml.result import ReferenceReport, SourceReport
 from slimml.runtime.predictor import Model
 from slimml.sample import Sample, read_expected
+from slimml.schema import NUMBER
 
 # The step behind the passes that says which float64 rows stand for float32 ones.
 WIDEN = "widen-float32-rows"
@@ -83,8 +85,21 @@ def graphs(
         if converter is not None:
             converter.close()
     final, passes = run_passes(fresh, PASSES, options.allowed)
-    final, report = _with_float32(source, sample, fresh, final)
+    final, report = _with_float32(source, sample, fresh, _declaring(final, sample))
     return fresh, final, passes + report
+
+
+def _declaring(final: Graph, sample: Sample) -> Graph:
+    """The graph, whose schema says what the user declared of its numbers: folding counts on it, and verify asks so."""
+    if not sample.domains:
+        return final
+    columns = []
+    for column in final.schema.columns:
+        known = sample.domains.get(column.name)
+        if known is not None and column.kind == NUMBER and replace(known, kind="number") != ANY_NUMBER:
+            column = replace(column, declared=(known.integer, known.low, known.high, known.missing))
+        columns.append(column)
+    return replace(final, schema=replace(final.schema, columns=tuple(columns)))
 
 
 def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:

@@ -62,7 +62,8 @@ def rows_of(table: Table, schema: Schema) -> RawRows:
 def read_sample(record: Any, data: Any, target: str | None, schema: Any, like: Schema | None = None) -> Sample:
     """Read --data and --schema against the columns of a model. Raises UsageError, InputError.
 
-    `like`: the columns of an artifact that was made of the model, for one that does not say how many it takes.
+    `like`: the columns of an artifact that was made of the model, for one that does not say how many it takes; what was
+    declared of them holds again.
     """
     sample = Sample()
     if data is not None:
@@ -89,6 +90,10 @@ def read_sample(record: Any, data: Any, target: str | None, schema: Any, like: S
         if unknown:
             hint = f"It takes {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
             raise UsageError(f"the model has no column {unknown[0]!r}", where="--schema", hint=hint)
+    for known in like.columns if like is not None else ():
+        if known.declared is not None:
+            integer, low, high, missing = known.declared
+            sample.domains[known.name] = Domain(integer=integer, low=low, high=high, missing=missing)
     for name, declared in declarations.items():
         sample.kinds[name] = declared.kind
         sample.domains[name] = declared

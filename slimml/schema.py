@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 from slimml.errors import ArtifactCorruptError, InputError
@@ -49,6 +50,8 @@ class Column:
                 number is a category like any other, empty where it may mean the one or the other and is refused
     `compared`  a step compares the values as they come: among numbers a str of digits is none, and a category is in no
                 column of numbers
+    `declared`  what the user said of a number, which folding counts on: whether it is whole, the least, the most, and
+                whether it may be missing
     """
 
     name: str
@@ -57,6 +60,7 @@ class Column:
     read: bool = True
     codes: tuple[str | int | float, ...] | None = None
     compared: bool = False
+    declared: tuple[bool, float, float, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,16 @@ def respelled(given: Iterable[Any], known: Collection[str]) -> list[Any]:
 def _column_json(column: Column) -> dict[str, Any]:
     plain = {"name": column.name, "kind": column.kind, "dtype": column.dtype, "read": column.read}
     rare: dict[str, Any] = {"compared": True} if column.compared else {}
+    if column.declared is not None:
+        integer, low, high, missing = column.declared
+        ends = {name: end for name, end in (("low", low), ("high", high)) if isfinite(end)}
+        rare["declared"] = {"integer": integer, "missing": missing, **ends}
     return plain | rare if column.codes is None else plain | rare | {"codes": list(column.codes)}
 
 
 def _column(value: object) -> Column:
-    if not isinstance(value, Mapping) or set(value) - {"codes", "compared"} != {"name", "kind", "dtype", "read"}:
+    plain, rare = {"name", "kind", "dtype", "read"}, {"codes", "compared", "declared"}
+    if not isinstance(value, Mapping) or set(value) - rare != plain:
         raise ArtifactCorruptError("a column of the schema does not have exactly name, kind, dtype, read")
     name, kind, dtype, read = value["name"], value["kind"], value["dtype"], value["read"]
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(read, bool) and kind in KINDS):
@@ -135,4 +144,15 @@ def _column(value: object) -> Column:
         kind == CATEGORY and isinstance(codes, list) and all(type(c) in (str, int, float) for c in codes)
     ):
         raise ArtifactCorruptError(f"the codes of column {name!r} of the schema are malformed")
-    return Column(name, kind, dtype, read, None if codes is None else tuple(codes), compared)
+    declared = _declared(value["declared"], name, kind) if "declared" in value else None
+    return Column(name, kind, dtype, read, None if codes is None else tuple(codes), compared, declared)
+
+
+def _declared(value: object, name: str, kind: str) -> tuple[bool, float, float, bool]:
+    if isinstance(value, Mapping) and kind == NUMBER and set(value) - {"low", "high"} == {"integer", "missing"}:
+        integer, missing = value["integer"], value["missing"]
+        low, high = value.get("low", -inf), value.get("high", inf)
+        numbers = all(type(end) in (int, float) for end in (low, high))
+        if isinstance(integer, bool) and isinstance(missing, bool) and numbers and float(low) <= float(high):
+            return integer, float(low), float(high), missing
+    raise ArtifactCorruptError(f"what was declared of column {name!r} of the schema is malformed")

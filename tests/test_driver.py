@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
 import slimml
 from slimml.errors import InputError, UsageError
+from slimml.ir.ops.ranks import Rank
 from slimml.result import ShrinkResult
 from tests.zoo import people, zoo_model
 
@@ -113,3 +118,29 @@ def test_a_vectorizer_and_its_model_in_a_dict_ship_as_one_pipeline(tmp_path: Pat
         assert result.reference.how in ("process", "in-process")
         answers = result.load().predict_proba(documents)
         np.testing.assert_allclose(answers, model.predict_proba(vectorizer.transform(documents)), rtol=1e-12)
+
+
+DECLARED = """
+{"columns": {"a": {"kind": "number", "integer": true, "low": 0, "high": 19, "missing": false},
+             "b": {"kind": "number", "missing": false}}}
+"""
+
+
+@pytest.mark.parametrize("steps", [[SimpleImputer(), StandardScaler()], [KBinsDiscretizer(5, encode="onehot-dense")]])
+def test_what_is_declared_of_numbers_is_what_they_are_compared_on(steps: list[Any], tmp_path: Path):
+    """Cuts between two whole numbers are one; rows of other numbers, which were declared not to come, are not asked."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.integers(0, 20, 400).astype(float), "b": rng.normal(size=400) * 50 + 100})
+    forest = make_pipeline(*steps, RandomForestRegressor(10, random_state=0)).fit(rows, rows.a * rows.b)
+    schema, out = tmp_path / "schema.json", tmp_path / "model.slim"
+    schema.write_text(DECLARED)
+    shrunk = slimml.shrink(forest, data=rows, schema=schema, backend="portable", out=out)
+    assert shrunk.chosen == "portable"
+    compiled = slimml.load(out)
+    np.testing.assert_array_equal(compiled.predict(rows), forest.predict(rows))
+    assert compiled.schema.columns[0].declared == (True, 0.0, 19.0, False)
+    assert compiled.schema.columns[1].declared == (False, -np.inf, np.inf, False)
+    (rank,) = (n for n in compiled.graph.nodes() if isinstance(n, Rank))
+    whole = rank.cuts[rank.offsets[0] : rank.offsets[1]]
+    assert len(whole) and (whole == np.floor(whole)).all() and 0 <= whole.min() and whole.max() < 19
+    assert slimml.verify(forest, out, data=rows).ok and slimml.verify(forest, out).ok

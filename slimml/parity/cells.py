@@ -17,13 +17,25 @@ from typing import Any
 
 import numpy as np
 
+from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, evaluate, topological
 from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.columns import Input
 from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
-from slimml.parity.columns import MIXED, UNSEEN, Interesting, guarded_ends, interesting, is_number, sources, ungated
+from slimml.parity.columns import (
+    MIXED,
+    UNSEEN,
+    Interesting,
+    declared,
+    guarded_ends,
+    inside,
+    interesting,
+    is_number,
+    sources,
+    ungated,
+)
 from slimml.parity.floats import HIGHEST, LOWEST, from_order, neighbours, to_order
 from slimml.parity.rows import RawRows
 from slimml.schema import TEXT
@@ -67,10 +79,12 @@ def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:
         for column, noted in interesting(graph).items():
             seen.setdefault(column, Interesting()).values += noted.values
             seen[column].tabled |= noted.tabled
-    values, run = {}, {}
+    values, run, known_domains = {}, {}, declared(graphs[0])
     for column, noted in seen.items():
         if is_number(graphs[0], column):
             values[column], run[column] = _number_cells(cuts.get(column, []), noted, ends.get(column, []))
+            if column in known_domains:
+                values[column], run[column] = _declared_cells(values[column], known_domains[column])
         elif graphs[0].schema.columns[column].kind == TEXT:
             values[column], run[column] = document_cells(noted), 0
         else:
@@ -90,6 +104,15 @@ def _number_cells(cuts: list[np.ndarray], noted: Interesting, ends: list[float])
     order = np.setdiff1d(np.unique(to_order(np.concatenate(around))), to_order(special))
     values = np.concatenate([from_order(order), special, [np.nan]])
     return values, len(order) if len(values) > _ALL_SPECIAL else 0
+
+
+def _declared_cells(values: np.ndarray, domain: Domain) -> tuple[np.ndarray, int]:
+    """The cells around the same values, of a column that holds only what was declared."""
+    beside = np.concatenate([np.floor(values), np.ceil(values)]) if domain.integer else values
+    made = np.unique(inside(beside[~np.isnan(beside)], domain))
+    made = made if len(made) else inside(np.zeros(1), domain)
+    run = len(made) if len(made) > _ALL_SPECIAL else 0
+    return np.append(made, np.nan) if domain.missing else made, run
 
 
 def _category_cells(noted: Interesting) -> np.ndarray:

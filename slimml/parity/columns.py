@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from slimml.ir.csr import Csr
+from slimml.ir.domain import NUMBER as ANY_NUMBER
+from slimml.ir.domain import Domain
 from slimml.ir.graph import Graph, evaluate, rebuilt, topological
 from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node, Value
@@ -126,6 +128,19 @@ def guarded_ends(graph: Graph) -> dict[int, list[float]]:
             for c, low, high in zip(owners[node].tolist(), node.low.tolist(), node.high.tolist(), strict=True):
                 found.setdefault(c, []).extend(v for v in (low, high) if np.isfinite(v))
     return found
+
+
+def declared(graph: Graph) -> dict[int, Domain]:
+    """What the user declared of raw columns of numbers."""
+    pairs = [p for x in graph.inputs() if x.type.numeric for p in zip(x.columns, x.domains, strict=False)]
+    return {c: d for c, d in pairs if d != ANY_NUMBER}
+
+
+def inside(values: np.ndarray, domain: Domain) -> np.ndarray:
+    """Numbers, moved as little as it takes to be what a column was declared to hold."""
+    low, high = (np.ceil(domain.low), np.floor(domain.high)) if domain.integer else (domain.low, domain.high)
+    made = np.clip(np.rint(values) if domain.integer else values, low, high)
+    return np.asarray(made if domain.missing else np.where(np.isnan(made), np.clip(0.0, low, high), made))
 
 
 def ungated(graph: Graph) -> Graph:

@@ -9,7 +9,7 @@ Everything is drawn with one seed from the graph and the schema alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from slimml.ir.graph import Graph
 from slimml.options import PARITY_ROWS
 from slimml.parity.accepted import accepted, fits
 from slimml.parity.cells import Boundaries, Cells, boundaries, forests, rank_table, raw_cells
-from slimml.parity.columns import Gates, Interesting, interesting
+from slimml.parity.columns import Gates, Interesting, declared, inside, interesting
 from slimml.parity.documents import NO_DOCUMENTS, ODD, documents
 from slimml.parity.rows import RawRows, concat
 from slimml.parity.splits import splits
@@ -80,7 +80,7 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
     near = _witness_rows(graph, found, pools, int(room * _WITNESS_SHARE), rng)
     odd = _odd_rows(graph, pools, int((room - len(near)) * _ODD_SHARE), rng)
     plain = _plain_rows(graph, pools, max(0, room - len(near) - len(odd)), rng)
-    made = concat([near, odd, plain])
+    made = _as_declared(graph, concat([near, odd, plain]))
     gates = Gates(graph)
     refused = gates.rows(made)
     sampled_refused = np.zeros(0, dtype=bool) if given is None else gates.rows(given)
@@ -95,6 +95,14 @@ def trial_rows(graph: Graph, sample: RawRows | None = None, count: int = PARITY_
         len(kept[0]) if kept else 0,
         found,
     )
+
+
+def _as_declared(graph: Graph, rows: RawRows) -> RawRows:
+    """The rows, with numbers that the user declared to be possible."""
+    known = declared(graph)
+    names = {rows.schema.names[c]: domain for c, domain in known.items()}
+    columns = {n: inside(np.asarray(v, np.float64), names[n]) if n in names else v for n, v in rows.columns.items()}
+    return replace(rows, columns=columns) if known else rows
 
 
 def _drawn_sample(sample: RawRows | None, count: int, rng: np.random.Generator) -> RawRows | None:

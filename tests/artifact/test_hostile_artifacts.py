@@ -167,6 +167,23 @@ BAD_FIELDS = [
     changed(format_version="0"),
     changed(schema=None),
     changed(schema={"named": True, "columns": [1]}),
+    *(
+        changed(
+            schema={
+                "named": True,
+                "sparse": "zero",
+                "columns": [{"name": "a", "kind": "number", "dtype": "float64", "read": True, "declared": declared}],
+            }
+        )
+        for declared in (
+            None,
+            1,
+            {},
+            {"integer": 1, "missing": True},
+            {"integer": True, "missing": True, "low": "0"},
+            {"integer": True, "missing": True, "low": 2, "high": 1},
+        )
+    ),
     changed(schema={"named": True, "columns": [{"name": [], "kind": {}, "dtype": 1, "read": 0}]}),
     changed(outputs={}),
     changed(outputs=[[]]),

@@ -236,6 +236,8 @@ def _floor(cuts: np.ndarray) -> np.ndarray:
 def _ends(asked: list[_Asked], cuts: np.ndarray, wide: _Limits) -> tuple[np.ndarray, float]:
     """For each cut of the float64 plan the last float32 that belongs below it, and what stands for a missing one."""
     cells, cells32 = [_cells(a.wide) for a in asked], [_cells(a.narrow) for a in asked]
+    if asked[0].wide.node.type.domains[asked[0].wide.column].integer:  # as the user declared
+        cells32 = [c.trimmed(-np.inf, np.inf, integer=True) for c in cells32]
     edges, ranks = joint(cells)
     edges32, ranks32 = joint(cells32)
     gone, gone32 = ([[c.missing] for c in own] for own in (cells, cells32))
@@ -283,7 +285,7 @@ def _cells(root: Root) -> Cells:
 def _widen(node: Input, tables: dict[int, _Column]) -> Node:
     own = [tables.get(c, _Column()) for c in node.columns]
     return Widen(
-        inputs=(replace(node, kind=FLOAT32, domains=()),),
+        inputs=(replace(node, kind=FLOAT32),),
         cuts=np.concatenate([np.zeros(0), *(t.cuts for t in own)]),
         ends=np.concatenate([np.zeros(0, np.float32), *(t.ends for t in own)]),
         offsets=np.cumsum([0] + [len(t.cuts) for t in own]).astype(np.int64),
