@@ -35,7 +35,7 @@ from slimml.candidates import refusal
 from slimml.frontends.lowerer import lower
 from slimml.intake import ingest
 from slimml.ir.graph import Graph
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import forests
 from slimml.ir.ops.ranks import Rank
 from slimml.measure.latency import percentiles
 from slimml.options import GOLDEN_RTOL, ShrinkOptions
@@ -68,9 +68,8 @@ def both(graph: Graph) -> dict[str, Graph]:
 
 def contents(graph: Graph) -> dict[str, int]:
     """What a graph holds: `splits` are different ones, `columns` those that forests read, `raw` those of the input."""
-    forests = [n for n in graph.nodes() if isinstance(n, Forest | LinearForest)]
     found = {"nodes": 0, "splits": 0, "sets": 0, "columns": 0}
-    for trees in (f.trees for f in forests):
+    for trees in (f.trees for f in forests(graph)):
         inner = trees.feature >= 0
         splits = np.stack([trees.feature[inner], trees.cut[inner], trees.flags[inner]])
         found["nodes"] += trees.nodes

@@ -23,7 +23,7 @@ from slimml.ir.domain import NUMBER as ANY_NUMBER
 from slimml.ir.graph import Graph
 from slimml.ir.node import MalformedGraphError
 from slimml.ir.ops.delegates import Opaque
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import forests
 from slimml.options import Exactness, ShrinkOptions
 from slimml.parity.process import open_onnx, open_reference
 from slimml.parity.reference import LiveReference, NoReference, Reference
@@ -104,9 +104,8 @@ def _declaring(final: Graph, sample: Sample) -> Graph:
 
 def _with_float32(source: Ingested, sample: Sample, fresh: Graph, final: Graph) -> tuple[Graph, list[PassReport]]:
     """`final` with what the model means of float32 rows beside it, where that is something else."""
-    nodes = fresh.nodes()
-    trees = any(isinstance(n, Forest | LinearForest) for n in nodes)
-    if any(isinstance(n, Opaque) for n in nodes) or (not trees and not may_differ(fresh)):
+    trees = bool(forests(fresh))
+    if any(isinstance(n, Opaque) for n in fresh.nodes()) or (not trees and not may_differ(fresh)):
         return final, []
     try:
         narrow = lower(source.root, **_declared(sample), float32=True)

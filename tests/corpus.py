@@ -30,8 +30,6 @@ from slimml.sample import Sample
 from tests.shared import shared_dir
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
-# Of float32 rows, whose sums the BLAS of the machine that wrote the case rounded in its own way: of the largest answer.
-NARROW = 16 * float(np.finfo(np.float32).eps)
 
 # The estimators that the first two issues name.
 NAMED = frozenset(
@@ -94,8 +92,18 @@ def faults(case: str, final: Graph) -> list[str]:
         model = build(backend, final, ShrinkOptions(), {}, []).model
         for method, expected in wanted.items():
             exact = bitwise and method not in _LINKED
-            found += [f"{backend.name} {method}: {f}" for f in _method_faults(model, method, rows, expected, exact)]
+            wrong = _method_faults(model, method, rows, expected, exact)
+            if wrong and getattr(rows, "dtype", None) == np.float32:
+                # BLAS adds float32 up as the processor has it: what the original says on this one counts.
+                wrong = _method_faults(model, method, rows, _on_this_machine(case, method, rows), exact)
+            found += [f"{backend.name} {method}: {f}" for f in wrong]
     return found
+
+
+def _on_this_machine(case: str, method: str, rows: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(pickle.loads((_path(case) / "model.pkl").read_bytes()), method)(rows)
 
 
 def _adds_in_order(case: str) -> bool:
@@ -117,11 +125,10 @@ def _method_faults(model: Any, method: str, rows: Any, expected: Any, exact: boo
     if isinstance(expected, list) != isinstance(answer, list):
         return [f"is a {type(answer).__name__}, not a {type(expected).__name__}"]
     pairs = zip(_blocks(expected), _blocks(answer), strict=True)
-    narrow = getattr(rows, "dtype", None) == np.float32
-    return [f for one, other in pairs for f in [_fault(one, other, exact, narrow)] if f]
+    return [f for one, other in pairs for f in [_fault(one, other, exact)] if f]
 
 
-def _fault(expected: np.ndarray, answer: np.ndarray, exact: bool, narrow: bool) -> str:
+def _fault(expected: np.ndarray, answer: np.ndarray, exact: bool) -> str:
     if expected.shape != answer.shape:
         return f"has shape {answer.shape}, not {expected.shape}"
     if expected.dtype != answer.dtype and (exact or {expected.dtype, answer.dtype} != _WIDTHS):
@@ -130,9 +137,7 @@ def _fault(expected: np.ndarray, answer: np.ndarray, exact: bool, narrow: bool) 
     same = np.asarray(expected == answer) | ((expected != expected) & (answer != answer))
     if expected.dtype.kind == "f" and not exact:
         with np.errstate(invalid="ignore"):
-            known = np.abs(expected[np.isfinite(expected)])
-            least = NARROW * max(1.0, float(known.max(initial=0.0))) if narrow else ABSOLUTE
-            same |= np.abs(answer - expected) <= least + RELATIVE * np.abs(expected)
+            same |= np.abs(answer - expected) <= ABSOLUTE + RELATIVE * np.abs(expected)
     if same.all():
         return ""
     at = tuple(np.argwhere(~same)[0])

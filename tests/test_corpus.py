@@ -9,16 +9,11 @@ from tests import corpus
 from tests.shared import why_no_shared
 
 # Cases that do not hold, by the reason. One that does has to leave this table.
-_WIDENED = "the rows are float32 and the original computes in float32; slimml widens them for such a model"
-_BLAS = "float32 sums, which BLAS adds up otherwise in the columns that bagging picks out: up to 1.3e-6"
 _KNOWN = {
-    _WIDENED: """
+    "the rows are float32 and the original computes in float32; slimml widens them for such a model": """
         sklearn-onnx-325
-        hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-531 sklearn-onnx-553 sklearn-onnx-856
+        hummingbird-435 hummingbird-565 hummingbird-567 sklearn-onnx-553 sklearn-onnx-856
         sklearn-onnx-859 sklearn-onnx-860 sklearn-onnx-861 sklearn-onnx-863 sklearn-onnx-975
-    """,
-    _BLAS: """
-        sklearn-onnx-119
     """,
     "score_samples of a PCA is not lowered": """
         hummingbird-282 sklearn-onnx-671 sklearn-onnx-673
@@ -27,6 +22,8 @@ _KNOWN = {
         sklearn-onnx-279 sklearn-onnx-282 sklearn-onnx-286 sklearn-onnx-291 sklearn-onnx-293 sklearn-onnx-298
     """,
 }
+# Their float32 sums are off by about what is allowed: by a little more or less, as the processor and its threads add up.
+_EITHER = "sklearn-onnx-119 sklearn-onnx-531".split()
 KNOWN = {case: reason for reason, cases in _KNOWN.items() for case in cases.split()}
 
 CASES = corpus.cases()
@@ -46,10 +43,11 @@ def outcome(case: str) -> str:
 
 @pytest.mark.parametrize("case", CASES)
 def test_artifact_answers_as_the_original(case: str):
+    if case in _EITHER:
+        pytest.skip("float32 sums that differ by 1e-6, a little more or less as BLAS adds up")
     found = outcome(case)
     if case in KNOWN:
-        # How far off a float32 sum is depends on the processor, too.
-        assert found or KNOWN[case] in (_WIDENED, _BLAS), f"{case} holds now: take it out of _KNOWN"
+        assert found, f"{case} holds now: take it out of _KNOWN"
     elif found.startswith("refused: "):
         assert not corpus.named(case), found
     else:
@@ -63,5 +61,5 @@ def test_known_cases_are_cases():
 def test_95_percent_of_the_named_estimators_hold():
     # Each case that is not in the table is held to its answers above.
     named = [c for c in CASES if corpus.named(c)]
-    held = [c for c in named if c not in KNOWN]
+    held = [c for c in named if c not in KNOWN and c not in _EITHER]
     assert len(held) >= 0.95 * len(named), f"{len(held)} of {len(named)}"

@@ -33,6 +33,13 @@ def middle(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.asarray((low >> 1) + (high >> 1) + (low & high & 1))
 
 
+def floored(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The last number of a float dtype at or below each float64."""
+    with np.errstate(over="ignore"):
+        near = values.astype(dtype)
+        return np.where(near.astype(np.float64) > values, np.nextafter(near, near.dtype.type(-np.inf)), near)
+
+
 def narrowed(cuts: np.ndarray) -> np.ndarray | None:
     """float32 cuts that part the doubles, rounded to float32, as `cuts` part them as they are; None if there are none.
 

@@ -22,7 +22,6 @@ from slimml.ir.graph import Graph, evaluate, topological
 from slimml.ir.narrow import narrowed
 from slimml.ir.node import Node, Value
 from slimml.ir.ops.columns import Input
-from slimml.ir.ops.models import Forest, LinearForest
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.columns import (
     MIXED,
@@ -59,11 +58,6 @@ class Cells:
     def count(self, column: int) -> int:
         """Number of cells of a column."""
         return len(self.values[column])
-
-
-def forests(graph: Graph) -> list[Forest | LinearForest]:
-    """The forests of a graph, in order."""
-    return [n for n in graph.nodes() if isinstance(n, Forest | LinearForest)]
 
 
 def raw_cells(graphs: Sequence[Graph], found: Sequence[Boundaries]) -> Cells:

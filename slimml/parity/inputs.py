@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slimml.ir.graph import Graph
+from slimml.ir.ops.models import forests
 from slimml.options import PARITY_ROWS
 from slimml.parity.accepted import accepted, fits
-from slimml.parity.cells import Boundaries, Cells, boundaries, forests, rank_table, raw_cells
+from slimml.parity.cells import Boundaries, Cells, boundaries, rank_table, raw_cells
 from slimml.parity.columns import Gates, Interesting, declared, inside, interesting
 from slimml.parity.documents import NO_DOCUMENTS, ODD, documents
 from slimml.parity.rows import RawRows, concat

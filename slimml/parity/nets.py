@@ -9,7 +9,7 @@ import numpy as np
 
 from slimml.ir.forest import ARRAYS, MISSING_LEFT, Trees
 from slimml.ir.graph import Graph
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import Forest, LinearForest, forests
 from slimml.ir.ops.ranks import Rank
 from slimml.parity.accepted import accepted, refusals_apart
 from slimml.parity.cells import (
@@ -19,7 +19,6 @@ from slimml.parity.cells import (
     boundaries,
     cells_of_cuts,
     cells_of_ranks,
-    forests,
     rank_table,
     raw_cells,
 )

@@ -20,7 +20,7 @@ import numpy as np
 from slimml.ir.forest import ARRAYS, Trees
 from slimml.ir.graph import Graph
 from slimml.ir.node import Node
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import Forest, LinearForest, forests
 from slimml.options import Exactness
 from slimml.passes.base import Outcome, Pass
 from slimml.passes.compacting.columns import Columns, canonical, set_splits
@@ -43,7 +43,7 @@ def run(graph: Graph) -> Outcome:
 def _run(graph: Graph) -> Outcome:
     """Compact each forest, then the ranks in front of them all."""
     nodes, why = graph.nodes(), Counter[str]()
-    made = {n: _compacted(n, why) for n in nodes if isinstance(n, Forest | LinearForest)}
+    made = {n: _compacted(n, why) for n in forests(graph)}
     new = renumberings(graph, made, why)
     fired, mapping = 0, dict[Node, Node]()
     for node in nodes:

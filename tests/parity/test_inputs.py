@@ -8,10 +8,10 @@ import pytest
 from slimml.errors import InputError
 from slimml.ir.forest import leaves
 from slimml.ir.graph import Graph, evaluate
-from slimml.ir.ops.models import Forest
+from slimml.ir.ops.models import Forest, forests
 from slimml.parity import inputs
 from slimml.parity.answers import graph_answers
-from slimml.parity.cells import boundaries, forests, raw_cells
+from slimml.parity.cells import boundaries, raw_cells
 from slimml.parity.columns import MIXED, sources
 from slimml.parity.floats import from_order, neighbours, to_order
 from slimml.parity.inputs import trial_rows

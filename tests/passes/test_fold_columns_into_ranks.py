@@ -12,10 +12,9 @@ from slimml.ir.forest import Trees
 from slimml.ir.graph import Graph, Output, evaluate, topological
 from slimml.ir.ops.categories import Lookup, OneHot
 from slimml.ir.ops.columns import Input
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import Forest, LinearForest, forests
 from slimml.ir.ops.numeric import FillMissing
 from slimml.ir.ops.ranks import Rank
-from slimml.parity.cells import forests
 from slimml.parity.nets import check_cuts, check_witnesses, paired
 from slimml.passes import PASSES
 from slimml.passes.fold_columns_into_ranks import PASS

@@ -15,7 +15,7 @@ from slimml.ingest.read import read
 from slimml.ir.graph import Graph, topological
 from slimml.ir.node import Node
 from slimml.ir.ops import kernels, models, neighbors, products, text
-from slimml.parity.cells import forests
+from slimml.ir.ops.models import forests
 from slimml.parity.nets import check_cuts, check_witnesses, paired
 from slimml.passes import PASSES
 from slimml.passes.runner import run_passes

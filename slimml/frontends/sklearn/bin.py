@@ -7,6 +7,7 @@ import numpy as np
 from slimml.frontends.lowerer import Lowered, Lowerer, Source
 from slimml.frontends.registry import lowers, moved
 from slimml.ingest.record import Record
+from slimml.ir.floats import floored
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import OneHot, Recode
 from slimml.ir.ops.numeric import Binarize, Nudge
@@ -55,8 +56,7 @@ def binarizer(est: Record, x: Source, ctx: Lowerer) -> Lowered:
     threshold = float(est.threshold)
     if block.type.dtype == "float32" and isinstance(est.threshold, np.float64):
         # Compared in float64: the same as with the next float32 at or below it.
-        near = np.float32(threshold)
-        threshold = float(near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf)))
+        threshold = float(floored(np.array(threshold), np.dtype(np.float32)))
     if block.type.layout == "csr" and not threshold >= 0:
         raise ctx.unsupported(f"threshold={threshold} on a sparse block is not handled")
     return Binarize(inputs=(block,), threshold=threshold, origin=ctx.where)

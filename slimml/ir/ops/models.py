@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from slimml.ir.forest import Trees
 from slimml.ir.node import Node, Value, require, require_inputs
 from slimml.ir.ops.ranks import require_offsets
 from slimml.ir.types import DType, ValueType, distinct
+
+if TYPE_CHECKING:
+    from slimml.ir.graph import Graph
 
 _RESULT = Domain(missing=True)
 # What rounding may add to a sum of millions of terms, in float32 too, and to spare.
@@ -292,3 +295,8 @@ class LinearForest(Node):
             missing[at] |= np.isnan(value)
             total[at] += self.weights[term] * value
         return np.asarray(np.where(missing, self.trees.values[rows, 0], total))
+
+
+def forests(graph: Graph) -> list[Forest | LinearForest]:
+    """The forests of a graph, in order."""
+    return [n for n in graph.nodes() if isinstance(n, Forest | LinearForest)]

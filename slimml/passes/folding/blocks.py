@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimml.ir.floats import floored
 from slimml.ir.graph import topological
 from slimml.ir.node import Node
 from slimml.ir.ops.categories import Lookup, Recode
@@ -113,12 +114,8 @@ def within(cells: Cells, node: Node, column: int) -> Cells:
     domain = node.type.domains[column]
     if node.type.dtype not in ("float64", "float32"):
         return cells
-    dtype = np.dtype(node.type.dtype)
-    with np.errstate(over="ignore"):
-        cuts = cells.cuts.astype(dtype)
-    above = cuts.astype(np.float64) > cells.cuts
-    cuts[above] = np.nextafter(cuts[above], dtype.type(-np.inf))
-    return replace(cells, cuts=cuts.astype(np.float64) + 0.0).trimmed(domain.low, domain.high, integer=domain.integer)
+    cuts = floored(cells.cuts, np.dtype(node.type.dtype)).astype(np.float64) + 0.0
+    return replace(cells, cuts=cuts).trimmed(domain.low, domain.high, integer=domain.integer)
 
 
 def joint(cells: list[Cells]) -> tuple[np.ndarray, np.ndarray]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from slimml.ir.floats import floored
 from slimml.ir.graph import Graph, topological
 from slimml.ir.narrow import origin_of
 from slimml.ir.node import Node
 from slimml.ir.ops.columns import FLOAT32, Concat, Constant, Input, Select
-from slimml.ir.ops.models import Forest, LinearForest
+from slimml.ir.ops.models import LinearForest, forests
 from slimml.ir.ops.numeric import Guard
 from slimml.ir.ops.ranks import Rank, Widen
 from slimml.ir.text import meaning
@@ -28,6 +29,7 @@ from slimml.passes.folding.trace import Root, Words, trace
 from slimml.passes.hoist_guards import PASS as HOIST_GUARDS
 from slimml.schema import NUMBER
 
+_NARROW = np.dtype(np.float32)
 _MOVES = (Select, Concat, Guard)
 # What reads rows only to count them.
 _COUNTS = (Constant,)
@@ -67,11 +69,11 @@ def _forests(fresh: Graph, narrow: Graph) -> list[tuple[Node, Node]]:
     found = []
     ends = []
     for graph in (fresh, narrow):
-        forests = _of(graph)
-        if any(isinstance(n, LinearForest) for n in forests):
+        own = forests(graph)
+        if any(isinstance(n, LinearForest) for n in own):
             raise UnfoldableError("leaves are linear in the numbers of a row")
-        found.append(forests)
-        heads: dict[Node, Node] = {n: Given(given=n.type, origin=str(i)) for i, n in enumerate(forests)}
+        found.append(own)
+        heads: dict[Node, Node] = {n: Given(given=n.type, origin=str(i)) for i, n in enumerate(own)}
         ends.append(topological(n for o in graph.replace(heads).outputs for n in o.nodes))
     if any(isinstance(n, Input) for n in (*ends[0], *ends[1])):
         raise UnfoldableError("more than forests read the columns")
@@ -80,10 +82,6 @@ def _forests(fresh: Graph, narrow: Graph) -> list[tuple[Node, Node]]:
     if same[0] != same[1] or places[0] != places[1] or [meaning(n) for n in found[0]] != [meaning(n) for n in found[1]]:
         raise UnfoldableError("what stands behind the forests is another op for float32 rows")
     return list(zip(*found, strict=True))
-
-
-def _of(graph: Graph) -> list[Node]:
-    return [n for n in graph.nodes() if isinstance(n, Forest | LinearForest)]
 
 
 def _raw(node: Node, column: int) -> int | None:
@@ -132,7 +130,7 @@ class _Limits:
 def _guards(graph: Graph) -> dict[int, _Limits]:
     """Of every raw column of numbers of which values are refused in front of the forests, those that are not."""
     found: dict[int, _Limits] = {}
-    for node in topological(x for f in _of(graph) for x in f.inputs):
+    for node in topological(x for f in forests(graph) for x in f.inputs):
         if not isinstance(node, Guard) or not node.type.numeric:
             continue
         for c in range(node.type.width):
@@ -216,21 +214,14 @@ def _table(asked: list[_Asked], cuts: np.ndarray, wide: _Limits | None, narrow: 
     # What is refused are two more cuts: the last numbers below what is not, and the last ones that are not.
     with np.errstate(over="ignore"):
         limits = np.array([np.nextafter(wide.low, -np.inf), wide.high])
-        first, last = _floor(np.array([np.nextafter(narrow.low, -np.inf), narrow.high]))
+        first, last = floored(np.array([np.nextafter(narrow.low, -np.inf), narrow.high]), _NARROW)
     if (wide.low == -np.inf and narrow.low > -np.inf) or (wide.high == np.inf and narrow.high < np.inf):
         raise UnfoldableError("float32 rows are refused where float64 rows are not")
     inside = (cuts > limits[0]) & (cuts < limits[1])
     cuts = np.concatenate([limits[:1], cuts[inside], limits[1:]])
     ends = np.concatenate([[first], np.clip(ends[inside], first, last), [last]])
-    apart = ends != _floor(cuts)
+    apart = ends != floored(cuts, _NARROW)
     return _Column(cuts[apart], ends[apart], missing)
-
-
-def _floor(cuts: np.ndarray) -> np.ndarray:
-    """The last float32 at or below each float64."""
-    with np.errstate(over="ignore"):
-        near = cuts.astype(np.float32)
-        return np.where(near.astype(np.float64) > cuts, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 def _ends(asked: list[_Asked], cuts: np.ndarray, wide: _Limits) -> tuple[np.ndarray, float]:
@@ -246,12 +237,12 @@ def _ends(asked: list[_Asked], cuts: np.ndarray, wide: _Limits) -> tuple[np.ndar
     with np.errstate(over="ignore"):
         last = np.nextafter(edges[-1:], np.inf) if len(edges) else np.zeros(1)
     numbers = np.clip(np.append(edges, last), wide.low, wide.high)  # one of each cell
-    asked32 = np.append(edges32, np.inf)
-    near = np.searchsorted(edges, asked32)
+    tops32 = np.append(edges32, np.inf)
+    near = np.searchsorted(edges, tops32)
     place = np.searchsorted(cuts, numbers[_alike(like, like32, near)])
     if (np.diff(place) < 0).any() or place[0] > 0:
         raise UnfoldableError("float32 numbers zigzag between the cuts of float64 ones")
-    ends = asked32[np.searchsorted(place, np.arange(len(cuts)), side="right") - 1].astype(np.float32)
+    ends = tops32[np.searchsorted(place, np.arange(len(cuts)), side="right") - 1].astype(np.float32)
     if gone == gone32 or not wide.missing:
         return ends, np.nan
     return ends, float(numbers[_alike(like, missing32, np.zeros(1, np.int64))[0]])
