@@ -22,7 +22,7 @@ _KNOWN = {
         sklearn-onnx-279 sklearn-onnx-282 sklearn-onnx-286 sklearn-onnx-291 sklearn-onnx-293 sklearn-onnx-298
     """,
 }
-# Their float32 sums are off by about what is allowed: by a little more or less, as the processor and its threads add up.
+# Their float32 sums are off by about what is allowed, a little more or less as the processor and its threads add up.
 _EITHER = "sklearn-onnx-119 sklearn-onnx-531".split()
 KNOWN = {case: reason for reason, cases in _KNOWN.items() for case in cases.split()}
 
