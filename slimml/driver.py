@@ -188,6 +188,10 @@ def verify(
         source, span, data = keeping.compiled_part(source), keeping.span, keeping.handed_on(data, None)
         source.warnings.append(f"not compared, as they stay Python: {', '.join(k.path for k in keeping.steps)}")
     sample = read_sample(source.root, data, None, None, like=opened.schema)
+    declared = [c.name for c in opened.schema.columns if c.declared is not None]
+    if declared:
+        # The artifact says so of itself; who verifies has to know which rows were not asked.
+        source.warnings.append(f"compared on rows as a schema declared them when it was made: {', '.join(declared)}")
     exactness = "bitwise" if opened.manifest.exactness == "bitwise" else "rounding"
     backend = "onnx" if opened.manifest.engine == "onnx" else "auto"
     options = ShrinkOptions(trust=trust, exactness=exactness, backend=backend)
